@@ -1,0 +1,32 @@
+/* Sockets, non-blocking and close-on-exec; errors are errno values.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef TERN_PLATFORM_SOCKET_H
+#define TERN_PLATFORM_SOCKET_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/view.h"
+
+typedef struct tern__address {
+    struct sockaddr_storage storage;
+    socklen_t len;
+} tern__address;
+
+/* Opens a socket and starts connecting: 0 connected, EINPROGRESS under way, else errno; *fd is -1 on failure. TCP gets
+ * TCP_NODELAY and SO_KEEPALIVE. */
+int tern__socket_connect(const tern__address *address, int *fd);
+/* How a connect under way ended: 0 or errno. */
+int tern__socket_connect_result(int fd);
+/* One read or sendmsg, never raising SIGPIPE: 0 with *n bytes (read: 0 bytes = the peer's end), or errno (EAGAIN). EINTR is
+ * tried again. */
+int tern__socket_read(int fd, void *data, size_t len, size_t *n);
+int tern__socket_write(int fd, const tern__iov *iov, size_t count, size_t *n);
+void tern__socket_close(int fd);
+/* A Unix socket's address: 0 or ENAMETOOLONG. */
+int tern__address_unix(const char *path, tern__address *address);
+/* "127.0.0.1:1883", "[::1]:1883", "/run/broker.sock". */
+void tern__address_text(const tern__address *address, char *text, size_t size);
+
+#endif
