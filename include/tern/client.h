@@ -22,6 +22,10 @@ TERN_API void tern_client_free(tern_client *client);
 /** Replaces how to connect; cloned, takes effect at the next attempt. Errors: TERN_E_INVALID (no server, or
  * a persistent session without client id), TERN_E_NOMEM, TERN_E_CLOSED. Thread: any. Blocks: no. */
 TERN_API int tern_client_configure(tern_client *client, const tern_connection_options *options);
+/** tern_client_configure() with one server and the defaults for the rest: what a URL alone says. Errors: TERN_E_URL and
+ * TERN_E_UNSUPPORTED (the client's error text tells where and why), and as tern_client_configure(). Thread: any.
+ * Blocks: no. */
+TERN_API int tern_client_configure_url(tern_client *client, const char *url);
 /** Connects, and reconnects from now on. token (may be NULL) ends with the first CONNACK that says yes, or
  * when connecting stops. Errors: TERN_E_INVALID, TERN_E_NOT_CONNECTED (never configured), TERN_E_STATE
  * (connecting already), TERN_E_CLOSED, TERN_E_NOMEM. Thread: any. Blocks: no. (MQTT 5 section 3.1) */

@@ -1,0 +1,135 @@
+/* Lifecycle events and deliveries: making and reading them.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "client/event.h"
+
+#include "base/alloc.h"
+
+tern_event *tern__event_new(tern_event_kind kind)
+{
+    tern_event *event = tern__calloc(1, sizeof *event);
+    if (event == NULL) return NULL;
+    tern__list_init(&event->link);
+    event->kind = kind;
+    event->reason = -1;
+    event->retry_delay_ms = -1;
+    return event;
+}
+
+void tern__event_free(tern_event *event)
+{
+    if (event == NULL) return;
+    tern__free(event->reason_string);
+    tern__free(event->reference);
+    tern__free(event->server);
+    tern__free(event->text);
+    tern__free(event);
+}
+
+tern_event_kind tern_event_get_kind(const tern_event *event)
+{
+    return event != NULL ? event->kind : (tern_event_kind)0;
+}
+
+const char *tern_event_kind_name(tern_event_kind kind)
+{
+    static const char *const names[] = {"?",       "CONNECTING", "CONNECTED", "CONNECT_FAILED", "DISCONNECTED",
+                                        "STOPPED", "UNHANDLED",  "PAUSED",    "RESUMED"};
+    return (unsigned)kind < sizeof names / sizeof names[0] ? names[kind] : "?";
+}
+
+int tern_event_error(const tern_event *event)
+{
+    return event != NULL ? event->error : TERN_E_INVALID;
+}
+
+const char *tern_event_text(const tern_event *event)
+{
+    return event != NULL && event->text != NULL ? event->text : "";
+}
+
+tern_step tern_event_step(const tern_event *event)
+{
+    return event != NULL ? event->step : TERN_STEP_NONE;
+}
+
+const char *tern_step_name(tern_step step)
+{
+    static const char *const names[] = {"none", "resolve",   "connect", "proxy",
+                                        "tls",  "websocket", "mqtt",    "session"};
+    return (unsigned)step < sizeof names / sizeof names[0] ? names[step] : "?";
+}
+
+int tern_event_os_error(const tern_event *event)
+{
+    return event != NULL ? event->os_error : 0;
+}
+
+int tern_event_reason_code(const tern_event *event)
+{
+    return event != NULL ? event->reason : -1;
+}
+
+const char *tern_event_reason_string(const tern_event *event)
+{
+    return event != NULL ? event->reason_string : NULL;
+}
+
+const char *tern_event_server_reference(const tern_event *event)
+{
+    return event != NULL ? event->reference : NULL;
+}
+
+const char *tern_event_server(const tern_event *event)
+{
+    return event != NULL ? event->server : NULL;
+}
+
+int64_t tern_event_retry_delay(const tern_event *event)
+{
+    return event != NULL ? event->retry_delay_ms : -1;
+}
+
+uint32_t tern_event_attempt(const tern_event *event)
+{
+    return event != NULL ? event->attempt : 0;
+}
+
+int tern_event_session_present(const tern_event *event)
+{
+    return event != NULL && event->session_present;
+}
+
+tern_version tern_event_version(const tern_event *event)
+{
+    return event != NULL ? event->version : TERN_VERSION_AUTO;
+}
+
+uint64_t tern_delivery_first_id(const tern_delivery *delivery)
+{
+    return delivery != NULL ? delivery->range.first : 0;
+}
+
+uint64_t tern_delivery_last_id(const tern_delivery *delivery)
+{
+    return delivery != NULL ? delivery->range.last : 0;
+}
+
+uint64_t tern_delivery_count(const tern_delivery *delivery)
+{
+    return delivery != NULL ? delivery->range.last - delivery->range.first + 1 : 0;
+}
+
+tern_outcome tern_delivery_outcome(const tern_delivery *delivery)
+{
+    return delivery != NULL ? delivery->range.outcome : TERN_OUTCOME_PENDING;
+}
+
+tern_cause tern_delivery_cause(const tern_delivery *delivery)
+{
+    return delivery != NULL ? delivery->range.cause : TERN_CAUSE_NONE;
+}
+
+int tern_delivery_reason_code(const tern_delivery *delivery)
+{
+    return delivery != NULL ? delivery->range.reason : -1;
+}

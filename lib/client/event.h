@@ -1,0 +1,37 @@
+/* What is behind tern_event and tern_delivery.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef TERN_CLIENT_EVENT_H
+#define TERN_CLIENT_EVENT_H
+
+#include <tern/event.h>
+
+#include "base/list.h"
+#include "engine/engine.h"
+
+struct tern_event {
+    tern__list link; /* in a mailbox */
+    uint64_t blocks_before; /* inbound blocks handed over before it: it is told after them */
+    tern_event_kind kind;
+    int error;
+    tern_step step;
+    int os_error;
+    int reason; /* -1 none */
+    int64_t retry_delay_ms;
+    uint32_t attempt;
+    int session_present;
+    tern_version version;
+    char *reason_string; /* allocated or NULL, as the two below */
+    char *reference;
+    char *server;
+    char *text;
+};
+
+struct tern_delivery {
+    tern__range range;
+};
+
+/* An event with nothing but its kind; NULL where memory ran out. */
+tern_event *tern__event_new(tern_event_kind kind);
+void tern__event_free(tern_event *event);
+
+#endif

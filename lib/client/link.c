@@ -1,0 +1,520 @@
+/* The link: a client's connection from the first attempt to the close, with its retries.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "client/link.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "client/loop.h"
+#include "client/token.h"
+#include "platform/clock.h"
+#include "platform/random.h"
+
+enum {
+    PING_TIMEOUT_MS = 10000, /* or the keep alive, where that is shorter */
+    LEAVE_MS = 1000          /* how long a DISCONNECT may take to get out */
+};
+
+void tern__link_init(tern__link *link)
+{
+    memset(link, 0, sizeof *link);
+    link->deadline = UINT64_MAX;
+    link->retry_at = UINT64_MAX;
+    link->close_deadline = UINT64_MAX;
+    tern__list_init(&link->connects);
+    tern__list_init(&link->flushes);
+}
+
+void tern__link_deinit(tern__link *link)
+{
+    tern_connection_options_free(link->options);
+}
+
+/* ---- an attempt ---- */
+
+static void on_opened(void *user_data, tern__stream *stream, const tern__connect_failure *failure);
+
+/* Takes over options that were set since the last attempt. False: there are none at all. */
+static bool take_options(tern_client *client)
+{
+    tern__link *link = &client->link;
+    tern__mutex_lock(&client->lock);
+    tern_connection_options *pending = client->pending;
+    client->pending = NULL;
+    tern__mutex_unlock(&client->lock);
+    if (pending == NULL) return link->options != NULL;
+    tern_connection_options_free(link->options);
+    link->options = pending;
+    link->server = 0;
+    link->tried = 0;
+    link->reached = false;
+    link->falling_back = false;
+    uint64_t seed = 0;
+    if (tern__random(&seed, sizeof seed) != 0) seed = tern__clock_us() ^ (uint64_t)(uintptr_t)client;
+    tern__backoff_init(&link->backoff, pending->retry_base_ms, pending->retry_maximum_ms,
+                       pending->jitter, pending->retry_attempts, pending->stable_ms, seed);
+    return true;
+}
+
+static int attempt_version(const tern__link *link)
+{
+    if (link->options->version != TERN_VERSION_AUTO) return (int)link->options->version;
+    if (link->falling_back) return TERN__V311;
+    int known = link->options->servers[link->server].known_version;
+    return known != 0 ? known : TERN__V5;
+}
+
+static void start_attempt(tern_client *client, uint64_t now)
+{
+    tern__link *link = &client->link;
+    if (!take_options(client)) return;
+    const tern__server *server = &link->options->servers[link->server];
+    link->state = TERN__LINK_OPENING;
+    link->version = attempt_version(link);
+    link->attempt++;
+    link->tried++;
+    link->retry_at = UINT64_MAX;
+    link->deadline = now + (uint64_t)link->options->connect_timeout_ms * 1000;
+    tern__report(client, TERN_EVENT_CONNECTING, NULL, -1);
+    int rc = tern__connect_start(&link->connecting, &server->uri, client->loop->poller,
+                                 client->loop->resolver, on_opened, client, now);
+    if (rc == 0) return;
+    link->connecting = NULL;
+    tern__failure failure = {.error = rc, .step = TERN_STEP_CONNECT, .reason = -1};
+    tern__link_lost(client, &failure, now);
+}
+
+static tern__view view_of(const tern__buf *buf)
+{
+    return (tern__view){buf->data, buf->len};
+}
+
+static tern__view view_text(const char *text)
+{
+    return (tern__view){(const uint8_t *)text, text != NULL ? strlen(text) : 0};
+}
+
+/* What CONNECT says: credentials of the options, else of the URL. */
+static void fill_config(const tern__link *link, tern__connect_config *config)
+{
+    const tern_connection_options *options = link->options;
+    const tern__uri *uri = &options->servers[link->server].uri;
+    bool own = options->has_user_name || options->has_password;
+    uint32_t ping = options->keep_alive * 1000u;
+    *config = (tern__connect_config){
+        .version = link->version,
+        .session = options->session,
+        .session_expiry = options->session_expiry,
+        .keep_alive = options->keep_alive,
+        .ping_timeout_ms = ping != 0 && ping < PING_TIMEOUT_MS ? ping : PING_TIMEOUT_MS,
+        .has_user_name = own ? options->has_user_name : uri->user != NULL,
+        .has_password = own ? options->has_password : uri->password != NULL,
+        .user_name = own ? view_of(&options->user_name) : view_text(uri->user),
+        .password = own ? view_of(&options->password) : view_text(uri->password),
+        .will.present = options->has_will,
+        .will.retain = options->will_retain,
+        .will.qos = options->will_qos,
+        .will.topic = view_of(&options->will_topic),
+        .will.payload = view_of(&options->will_payload),
+        .will.props = {options->will_props.data, options->will_props.len, 0},
+        .user_properties = view_of(&options->user_properties),
+        .request_problem_info = options->request_problem_info,
+        .request_response_info = options->request_response_info,
+    };
+}
+
+static void on_opened(void *user_data, tern__stream *stream, const tern__connect_failure *failed)
+{
+    tern_client *client = user_data;
+    tern__link *link = &client->link;
+    uint64_t now = tern__clock_us();
+    link->connecting = NULL;
+    if (stream == NULL) {
+        tern__failure failure = {.error = failed->error,
+                                 .step = failed->step,
+                                 .os_error = failed->os_error,
+                                 .reason = -1,
+                                 .text = failed->text};
+        tern__link_lost(client, &failure, now);
+    } else {
+        tern__connect_config config;
+        fill_config(link, &config);
+        link->state = TERN__LINK_GREETING;
+        tern__loop_open(client, stream, &config, now);
+    }
+    tern__client_schedule(client, true);
+}
+
+/* ---- ends ---- */
+
+static void finish_connects(tern_client *client, int error, const char *text)
+{
+    tern__list *node;
+    while ((node = tern__list_shift(&client->link.connects)) != NULL)
+        tern__token_finish_error(TERN__CONTAINER(node, tern_token, link), error, text);
+}
+
+static void set_connecting(tern_client *client, bool connecting)
+{
+    tern__mutex_lock(&client->lock);
+    client->connecting = connecting;
+    tern__mutex_unlock(&client->lock);
+}
+
+/* No further attempts; the outbox stays. */
+static void stop(tern_client *client, const tern__failure *failure)
+{
+    tern__link *link = &client->link;
+    link->state = TERN__LINK_IDLE;
+    link->deadline = link->retry_at = UINT64_MAX;
+    link->attempt = 0;
+    link->tried = 0;
+    set_connecting(client, false);
+    if (!link->closing) tern__report(client, TERN_EVENT_STOPPED, failure, -1);
+    char text[400] = "";
+    (void)tern_client_copy_error_text(client, text, sizeof text);
+    finish_connects(client, failure != NULL ? failure->error : TERN_E_CANCELLED, text);
+}
+
+/* Whether this attempt's end means that the server does not speak MQTT 5; then 3.1.1 is tried at once. */
+static bool fall_back(tern__link *link, const tern__failure *failure, bool greeting)
+{
+    if (link->options->version != TERN_VERSION_AUTO || !greeting) return false;
+    if (link->version == TERN__V311) {
+        link->falling_back = false; /* that was not it either: the next attempt tries 5 again */
+        return false;
+    }
+    bool refused = failure->reason == 0x84;
+    bool closed = failure->error == TERN_E_CONNECTION_LOST &&
+                  link->options->servers[link->server].known_version == 0;
+    link->falling_back = refused || closed;
+    return link->falling_back;
+}
+
+/* The next server of the list, or a wait when all of them were tried. Returns the delay in ms; -1: no more attempts. */
+static int64_t plan_retry(tern__link *link, uint64_t now)
+{
+    size_t count = link->options->server_count;
+    link->server = (link->server + 1) % count;
+    if (link->tried < count) return 0;
+    link->tried = 0;
+    uint32_t delay_ms = 0;
+    return tern__backoff_next(&link->backoff, now, &delay_ms) ? (int64_t)delay_ms : -1;
+}
+
+static void count_end(tern_client *client, bool was_up)
+{
+    tern__mutex_lock(&client->lock);
+    if (was_up) {
+        client->counters.disconnects++;
+    } else {
+        client->counters.connect_failures++;
+    }
+    tern__mutex_unlock(&client->lock);
+}
+
+void tern__link_lost(tern_client *client, const tern__failure *failure, uint64_t now)
+{
+    tern__link *link = &client->link;
+    tern__link_state state = link->state;
+    if (state == TERN__LINK_IDLE || state == TERN__LINK_WAITING || state == TERN__LINK_CLOSED) return;
+    tern__connect_cancel(link->connecting);
+    link->connecting = NULL;
+    tern__loop_hang_up(client, now);
+    link->deadline = UINT64_MAX;
+    bool was_up = state == TERN__LINK_UP || state == TERN__LINK_LEAVING;
+    tern_event_kind kind = was_up ? TERN_EVENT_DISCONNECTED : TERN_EVENT_CONNECT_FAILED;
+    count_end(client, was_up);
+    if (was_up) tern__backoff_lost(&link->backoff, now);
+    if (state == TERN__LINK_LEAVING || failure->error == TERN_E_CANCELLED) {
+        tern__report(client, kind, was_up ? NULL : failure, -1);
+        stop(client, NULL);
+        return;
+    }
+    tern__failure told = *failure;
+    if (!was_up && told.step == TERN_STEP_SESSION) told.step = TERN_STEP_MQTT;
+    bool again = fall_back(link, &told, state == TERN__LINK_GREETING);
+    bool final = link->closing || (!again && told.fatal && !link->options->retry_refused);
+    size_t server = link->server;
+    int64_t delay = again ? 0 : final ? -1 : plan_retry(link, now);
+    size_t next = link->server;
+    link->server = server; /* the report is about the one that failed */
+    tern__report(client, kind, &told, delay);
+    if (delay < 0) {
+        stop(client, &told);
+        return;
+    }
+    link->server = next;
+    if (was_up) link->attempt = 0;
+    link->state = TERN__LINK_WAITING;
+    link->retry_at = now + (uint64_t)delay * 1000;
+}
+
+/* ---- what the engine tells ---- */
+
+/* Refusals that no waiting heals [C18]. */
+static bool is_fatal(int reason, bool at_connect)
+{
+    if (!at_connect) return reason == 0x8E; /* taken over: two clients would throw each other out for ever */
+    static const uint8_t fatal[] = {0x84, 0x85, 0x86, 0x87, 0x8A, 0x8C, 0x9D};
+    return memchr(fatal, reason, sizeof fatal) != NULL;
+}
+
+static void on_connected(tern_client *client, uint64_t now)
+{
+    tern__link *link = &client->link;
+    link->state = TERN__LINK_UP;
+    link->deadline = UINT64_MAX;
+    link->reached = true;
+    link->tried = 0;
+    link->falling_back = false;
+    link->options->servers[link->server].known_version = link->version;
+    tern__backoff_connected(&link->backoff, now);
+    tern__mutex_lock(&client->lock);
+    client->counters.connects++;
+    if (client->options.client_id[0] == '\0') {
+        tern__free(client->assigned_id);
+        client->assigned_id = tern__strdup(tern__engine_client_id(client->engine));
+    }
+    tern__mutex_unlock(&client->lock);
+    atomic_store(&client->connected, true);
+    tern__report(client, TERN_EVENT_CONNECTED, NULL, -1);
+    finish_connects(client, 0, NULL);
+}
+
+/* The link ends because the application wants it to. */
+static void leave_done(tern_client *client, uint64_t now)
+{
+    tern__failure failure = {.error = TERN_E_CANCELLED, .reason = -1};
+    tern__link_lost(client, &failure, now);
+}
+
+void tern__link_on_event(tern_client *client, const tern__engine_event *event, uint64_t now)
+{
+    tern__link *link = &client->link;
+    tern__failure failure = {.error = event->error,
+                             .step = TERN_STEP_SESSION,
+                             .reason = event->reason,
+                             .reference = event->reference};
+    switch (event->kind) {
+    case TERN__EVENT_CONNECTED: on_connected(client, now); return;
+    case TERN__EVENT_CLOSABLE: link->closable = true; return;
+    case TERN__EVENT_REFUSED:
+        failure.error = TERN_E_REFUSED;
+        failure.step = TERN_STEP_MQTT;
+        failure.reason_string = event->text;
+        failure.fatal = is_fatal(event->reason, true);
+        break;
+    case TERN__EVENT_DISCONNECTED:
+        failure.error = TERN_E_DISCONNECTED;
+        failure.reason_string = event->text;
+        failure.fatal = is_fatal(event->reason, false);
+        break;
+    case TERN__EVENT_FAILED:
+        failure.text = event->text;
+        tern__loop_flush(client, now); /* the DISCONNECT that says why */
+        break;
+    case TERN__EVENT_MESSAGES: return; /* the loop's */
+    }
+    tern__link_lost(client, &failure, now);
+}
+
+/* A request was refused where the server said so for any filter [C21]. */
+static bool any_refused(const tern__completion *completion)
+{
+    for (uint32_t i = 0; i < completion->code_count; i++)
+        if (completion->codes[i] >= 0x80) return true;
+    return false;
+}
+
+void tern__link_completed(tern_client *client, tern__completion *completion)
+{
+    char text[300] = "";
+    if (completion->error == 0 && any_refused(completion)) completion->error = TERN_E_REFUSED;
+    int error = completion->outcome != TERN_OUTCOME_PENDING
+                    ? tern__outcome_error(completion->outcome, completion->cause)
+                    : completion->error;
+    if (error == TERN_E_REFUSED) {
+        uint32_t bad = 0;
+        while (bad < completion->code_count && completion->codes[bad] < 0x80) bad++;
+        int reason = bad < completion->code_count ? completion->codes[bad] : completion->reason;
+        snprintf(text, sizeof text, "the server refused: %s (0x%02X)%s%.200s", tern_reason_text(reason),
+                 (unsigned)reason, completion->reason_string != NULL ? ", " : "",
+                 completion->reason_string != NULL ? completion->reason_string : "");
+    } else if (error != 0 && completion->outcome != TERN_OUTCOME_PENDING) {
+        snprintf(text, sizeof text, "message %llu: %s (%s)", (unsigned long long)completion->id,
+                 tern_outcome_name(completion->outcome), tern_cause_name(completion->cause));
+    }
+    tern__log_clean(text);
+    if (error != 0) (void)tern__client_fail(client, error, "%s", text[0] != '\0' ? text : tern_strerror(error));
+    tern__token_finish(tern__token_of(completion), text[0] != '\0' ? tern__strdup(text) : NULL);
+}
+
+/* ---- what the application asks ---- */
+
+static void leave(tern_client *client, int reason, bool expire_session, uint64_t deadline, uint64_t now)
+{
+    tern__link *link = &client->link;
+    switch (link->state) {
+    case TERN__LINK_OPENING:
+    case TERN__LINK_GREETING: leave_done(client, now); break;
+    case TERN__LINK_UP:
+        link->state = TERN__LINK_LEAVING;
+        link->deadline = deadline;
+        tern__engine_disconnect(client->engine, reason, expire_session, now);
+        break;
+    case TERN__LINK_WAITING: stop(client, NULL); break;
+    case TERN__LINK_IDLE:
+    case TERN__LINK_LEAVING:
+    case TERN__LINK_CLOSED: break;
+    }
+}
+
+static void execute_connect(tern_client *client, tern_token *token, uint64_t now)
+{
+    tern__link *link = &client->link;
+    if (token != NULL) tern__list_append(&link->connects, &token->link);
+    if (link->state != TERN__LINK_IDLE) return;
+    tern__backoff_reset(&link->backoff);
+    link->attempt = 0;
+    start_attempt(client, now);
+}
+
+static void execute_close(tern_client *client, const tern__command *command, uint64_t now)
+{
+    tern__link *link = &client->link;
+    link->closing = true;
+    link->close_token = command->token;
+    link->close_deadline = command->deadline;
+    link->draining = command->drain;
+    if (!link->draining) link->close_deadline = now;
+}
+
+static void execute_request(tern_client *client, tern__command *command, uint64_t now)
+{
+    tern__completion *completion = command->token != NULL ? &command->token->completion : NULL;
+    int rc = command->kind == TERN__COMMAND_SUBSCRIBE
+                 ? tern__engine_subscribe(client->engine, command->subscription, completion, now)
+                 : tern__engine_unsubscribe(client->engine, command->subscription, completion, now);
+    if (rc != 0) tern__token_finish_error(command->token, rc, NULL);
+}
+
+void tern__link_execute(tern_client *client, tern__command *command, uint64_t now)
+{
+    tern__link *link = &client->link;
+    switch (command->kind) {
+    case TERN__COMMAND_CONNECT: execute_connect(client, command->token, now); break;
+    case TERN__COMMAND_DISCONNECT:
+        tern__token_finish_error(link->disconnect_token, TERN_E_CANCELLED, NULL);
+        link->disconnect_token = command->token;
+        leave(client, command->reason, false, now + LEAVE_MS * 1000u, now);
+        break;
+    case TERN__COMMAND_CLOSE: execute_close(client, command, now); return; /* part of the client */
+    case TERN__COMMAND_SUBSCRIBE:
+    case TERN__COMMAND_UNSUBSCRIBE: execute_request(client, command, now); break;
+    case TERN__COMMAND_FLUSH: tern__list_append(&link->flushes, &command->token->link); break;
+    }
+    tern__command_free(command);
+}
+
+void tern__link_pause_changed(tern_client *client)
+{
+    bool paused = client->link.paused;
+    tern__report(client, paused ? TERN_EVENT_PAUSED : TERN_EVENT_RESUMED, NULL, -1);
+    if (!paused) return;
+    tern__mutex_lock(&client->lock); /* whoever waits in a callback would wait for itself now */
+    if (client->callback_waiter != NULL) tern__token_nudge(client->callback_waiter);
+    tern__cond_broadcast(&client->room);
+    tern__mutex_unlock(&client->lock);
+}
+
+/* ---- progress and time ---- */
+
+static void finish_flushes(tern_client *client)
+{
+    tern__link *link = &client->link;
+    while (!tern__list_empty(&link->flushes)) {
+        tern_token *token = TERN__CONTAINER(link->flushes.next, tern_token, link);
+        if (tern__engine_settled_id(client->engine) < token->flush_id) return;
+        tern__list_remove(&token->link);
+        tern__token_finish_error(token, 0, NULL);
+    }
+}
+
+/* The last step: every message and request gets its outcome. */
+static bool finish_close(tern_client *client, uint64_t now)
+{
+    tern__link *link = &client->link;
+    if (!tern__loop_abandon(client, now)) {
+        link->close_deadline = now + 10000; /* memory ran out: once more in 10 ms */
+        return false;
+    }
+    link->state = TERN__LINK_CLOSED;
+    finish_connects(client, TERN_E_CLOSED, NULL);
+    finish_flushes(client);
+    tern__token_finish_error(link->disconnect_token, 0, NULL);
+    link->disconnect_token = NULL;
+    return false;
+}
+
+static bool progress_close(tern_client *client, uint64_t now)
+{
+    tern__link *link = &client->link;
+    if (link->state == TERN__LINK_CLOSED || link->state == TERN__LINK_LEAVING) return false;
+    bool late = now >= link->close_deadline;
+    if (link->draining && !late && tern__engine_open_count(client->engine) != 0) return false;
+    if (link->state != TERN__LINK_IDLE) {
+        uint64_t patience = now + LEAVE_MS * 1000u;
+        if (link->draining && link->close_deadline < patience) patience = link->close_deadline;
+        leave(client, 0, link->options->session != TERN_SESSION_PERSISTENT, patience, now);
+        return true;
+    }
+    return finish_close(client, now);
+}
+
+bool tern__link_progress(tern_client *client, uint64_t now)
+{
+    tern__link *link = &client->link;
+    finish_flushes(client);
+    if (link->state == TERN__LINK_LEAVING && (now >= link->deadline ||
+        (link->closable && !tern__engine_wants_output(client->engine))))
+        leave_done(client, now);
+    if (link->disconnect_token != NULL && link->state == TERN__LINK_IDLE) {
+        tern__token_finish_error(link->disconnect_token, 0, NULL);
+        link->disconnect_token = NULL;
+    }
+    return link->closing && progress_close(client, now);
+}
+
+void tern__link_tick(tern_client *client, uint64_t now)
+{
+    tern__link *link = &client->link;
+    if (link->connecting != NULL && now >= tern__connect_deadline(link->connecting))
+        tern__connect_tick(link->connecting, now);
+    if (link->state == TERN__LINK_WAITING && now >= link->retry_at) start_attempt(client, now);
+    if (now < link->deadline) return;
+    char peer[160] = "";
+    char text[256];
+    tern__failure failure = {.error = TERN_E_TIMEOUT, .step = TERN_STEP_MQTT, .reason = -1, .text = text};
+    if (link->state == TERN__LINK_OPENING && link->connecting != NULL)
+        failure.step = tern__connect_step(link->connecting, peer, sizeof peer);
+    snprintf(text, sizeof text, "%s%s in %lu ms", peer[0] != '\0' ? peer : "",
+             peer[0] != '\0' ? ": no answer" : "no CONNACK",
+             link->options != NULL ? (unsigned long)link->options->connect_timeout_ms : 0ul);
+    if (link->state == TERN__LINK_OPENING || link->state == TERN__LINK_GREETING)
+        tern__link_lost(client, &failure, now);
+}
+
+uint64_t tern__link_deadline(const tern_client *client)
+{
+    const tern__link *link = &client->link;
+    uint64_t deadline = link->deadline;
+    if (link->state == TERN__LINK_WAITING && link->retry_at < deadline) deadline = link->retry_at;
+    if (link->closing && link->state != TERN__LINK_LEAVING && link->close_deadline < deadline)
+        deadline = link->close_deadline;
+    if (link->connecting != NULL && tern__connect_deadline(link->connecting) < deadline)
+        deadline = tern__connect_deadline(link->connecting);
+    if (link->range_held && link->range_retry_at < deadline) deadline = link->range_retry_at;
+    return deadline;
+}

@@ -1,0 +1,181 @@
+/* Publishing: checks at the wall, one copy into the outbox, and a wake-up where the loop wants one.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "client/client.h"
+#include "client/loop.h"
+#include "codec/props.h"
+#include "codec/topic.h"
+#include "engine/message.h"
+#include "engine/outbox.h"
+#include "platform/clock.h"
+
+enum {
+    PUBLISH_FLAGS = 3 | TERN_RETAIN | TERN_LOSE_PROPERTIES,
+    URGENT_BYTES = 64 << 10 /* a dozing loop is woken when as much waits */
+};
+
+static const char *flag_trouble(uint32_t flags)
+{
+    if ((flags & 3) == 3) return "QoS 3 does not exist";
+    return (flags & ~(uint32_t)PUBLISH_FLAGS) != 0 ? "unknown flags" : NULL;
+}
+
+/* A topic that is not one, in words that fit the last error. */
+static int bad_topic(tern_client *client, const char *topic, int rc)
+{
+    return tern__client_fail(client, rc, "publish: topic \"%.100s\": %s", topic,
+                             rc == TERN_E_TOPIC ? "a topic name has at least one character and no + or #"
+                             : rc == TERN_E_TOO_LARGE ? "a topic has at most 65,535 bytes"
+                                                      : tern_strerror(rc));
+}
+
+/* Waits for room in the outbox; the lock is held. */
+static int wait_for_room_locked(tern_client *client, uint64_t deadline, bool callback)
+{
+    if (callback && tern__client_paused(client)) return TERN_E_WOULD_DEADLOCK;
+    client->room_waiters++;
+    tern__loop_wake(client->loop, true);
+    bool in_time = tern__cond_wait_until(&client->room, &client->lock, deadline);
+    client->room_waiters--;
+    return in_time ? 0 : TERN_E_TIMEOUT;
+}
+
+static int append_blocking_locked(tern_client *client, const tern__submission *submission, uint64_t *id)
+{
+    uint32_t timeout = client->options.block_timeout_ms;
+    uint64_t deadline = timeout != 0 ? tern__clock_us() + (uint64_t)timeout * 1000 : UINT64_MAX;
+    bool callback = tern__dispatcher_is_self(client->mailbox.dispatcher);
+    for (;;) {
+        int rc = wait_for_room_locked(client, deadline, callback);
+        if (client->closing) return TERN_E_CLOSED;
+        int again = tern__outbox_append_locked(tern__engine_outbox(client->engine), submission, id);
+        if (again != TERN_E_OUTBOX_FULL) return again;
+        if (rc != 0) return rc;
+    }
+}
+
+/* Everything was checked: into the outbox with it. */
+static int submit(tern_client *client, const tern__submission *submission, uint64_t *id)
+{
+    tern__outbox *outbox = tern__engine_outbox(client->engine);
+    uint64_t given = 0;
+    int rc = TERN_E_CLOSED;
+    bool crossed = false;
+    tern__mutex_lock(&client->lock);
+    if (!client->closing) {
+        size_t before = tern__outbox_unsynced_bytes_locked(outbox);
+        rc = tern__outbox_append_locked(outbox, submission, &given);
+        if (rc == TERN_E_OUTBOX_FULL && client->options.policy == TERN_OUTBOX_BLOCK)
+            rc = append_blocking_locked(client, submission, &given);
+        crossed = before < URGENT_BYTES && tern__outbox_unsynced_bytes_locked(outbox) >= URGENT_BYTES;
+        if (rc == 0) {
+            client->counters.published++;
+            client->counters.published_bytes += submission->publish.payload.len;
+        } else {
+            client->counters.rejected++;
+        }
+    }
+    tern__mutex_unlock(&client->lock);
+    if (rc != 0) return tern__client_fail(client, rc, "publish: %s", tern_strerror(rc));
+    if (id != NULL) *id = given;
+    /* While offline nobody needs to be woken: the log is looked at when the connection is there. */
+    if (atomic_load_explicit(&client->connected, memory_order_acquire)) tern__client_schedule(client, crossed);
+    return 0;
+}
+
+static int prepare(tern_client *client, tern__submission *submission, const char *topic,
+                   const void *payload, size_t payload_length, uint32_t flags)
+{
+    const char *trouble = flag_trouble(flags);
+    if (topic == NULL) trouble = "no topic";
+    if (payload == NULL && payload_length != 0) trouble = "a length without a payload";
+    if (trouble != NULL) return tern__client_fail(client, TERN_E_INVALID, "publish: %s", trouble);
+    size_t topic_length = strlen(topic);
+    int rc = tern__topic_check(topic, topic_length); /* [MQTT5-3.3.2-1] [MQTT5-3.3.2-2] */
+    if (rc != 0) return bad_topic(client, topic, rc);
+    memset(submission, 0, sizeof *submission);
+    submission->publish.qos = (uint8_t)(flags & 3);
+    submission->publish.retain = (flags & TERN_RETAIN) != 0;
+    submission->publish.topic = (tern__view){(const uint8_t *)topic, topic_length};
+    submission->publish.payload = (tern__view){payload, payload_length};
+    submission->lose_properties = (flags & TERN_LOSE_PROPERTIES) != 0;
+    return 0;
+}
+
+int tern_client_publish(tern_client *client, const char *topic, const void *payload,
+                        size_t payload_length, uint32_t flags, uint64_t *id)
+{
+    if (id != NULL) *id = 0;
+    if (client == NULL) return TERN_E_INVALID;
+    tern__submission submission;
+    int rc = prepare(client, &submission, topic, payload, payload_length, flags);
+    return rc != 0 ? rc : submit(client, &submission, id);
+}
+
+/* Submits with a token, where the caller wants one. */
+static int submit_with_token(tern_client *client, tern__submission *submission, uint64_t *id,
+                             tern_token **token)
+{
+    if (token == NULL) return submit(client, submission, id);
+    tern_token *made;
+    int rc = tern__token_new(client, &made);
+    if (rc != 0) return tern__client_fail(client, rc, "publish: %s", tern_strerror(rc));
+    submission->completion = &made->completion;
+    rc = submit(client, submission, id);
+    if (rc != 0) {
+        tern_token_unref(made);
+        tern_token_unref(made);
+        return rc;
+    }
+    *token = made;
+    return 0;
+}
+
+int tern_client_publish_token(tern_client *client, const char *topic, const void *payload,
+                              size_t payload_length, uint32_t flags, tern_token **token)
+{
+    if (token == NULL || client == NULL) return TERN_E_INVALID;
+    *token = NULL;
+    tern__submission submission;
+    int rc = prepare(client, &submission, topic, payload, payload_length, flags);
+    return rc != 0 ? rc : submit_with_token(client, &submission, NULL, token);
+}
+
+/* What a received message has that only a server may send. */
+static const uint64_t servers_props = UINT64_C(1) << TERN__PROP_TOPIC_ALIAS |
+                                      UINT64_C(1) << TERN__PROP_SUBSCRIPTION_ID;
+
+int tern_client_publish_message(tern_client *client, const tern_message *message, uint64_t *id,
+                                tern_token **token)
+{
+    if (id != NULL) *id = 0;
+    if (token != NULL) *token = NULL;
+    if (client == NULL || message == NULL) return TERN_E_INVALID;
+    const tern__record *record = message->record;
+    tern__submission submission = {
+        .publish.qos = record->qos,
+        .publish.retain = (record->flags & TERN__RECORD_RETAIN) != 0,
+        .publish.topic = {record->topic, record->topic_len},
+        .publish.payload = {record->payload, record->payload_len},
+        .props = {record->props, record->props_len, record->props_present},
+        .lose_properties = message->own != NULL && message->own->lose_properties,
+    };
+    tern__buf stripped;
+    tern__buf_init(&stripped);
+    if ((record->props_present & servers_props) != 0) { /* [MQTT5-3.3.4-6] */
+        int rc = tern__buf_append(&stripped, record->props, record->props_len);
+        if (rc != 0) return tern__client_fail(client, rc, "publish: %s", tern_strerror(rc));
+        tern__props_remove(&stripped, TERN__PROP_TOPIC_ALIAS);
+        tern__props_remove(&stripped, TERN__PROP_SUBSCRIPTION_ID);
+        submission.props = (tern__props){stripped.data, stripped.len, record->props_present & ~servers_props};
+    }
+    if (tern__props_has(&submission.props, TERN__PROP_MESSAGE_EXPIRY)) {
+        uint64_t seconds = tern__props_number(&submission.props, TERN__PROP_MESSAGE_EXPIRY, 0);
+        submission.expires_us = tern__clock_us() + seconds * 1000000;
+    }
+    int rc = submit_with_token(client, &submission, id, token);
+    tern__buf_deinit(&stripped);
+    return rc;
+}

@@ -1,0 +1,101 @@
+/* Reports: what happens to a link, told as events, log records and the client's last error.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "client/link.h"
+#include "platform/os_error.h"
+
+static const char *server_text(const tern_client *client)
+{
+    const tern__link *link = &client->link;
+    if (link->options == NULL || link->server >= link->options->server_count) return "";
+    return link->options->servers[link->server].uri.display;
+}
+
+/* The cause in words: the failure's own text, the server's reason, the system's error. */
+static void cause_text(const tern__failure *failure, char *text, size_t size)
+{
+    char os[128];
+    int n = 0;
+    if (failure->text != NULL && failure->text[0] != '\0') {
+        n = snprintf(text, size, "%s", failure->text);
+    } else if (failure->reason >= 0) {
+        n = snprintf(text, size, "%s (0x%02X)", tern_reason_text(failure->reason), (unsigned)failure->reason);
+    } else if (failure->os_error != 0) {
+        n = snprintf(text, size, "%s", tern__os_error_text(failure->os_error, os, sizeof os));
+    } else if (failure->error == TERN_E_CONNECTION_LOST) {
+        n = snprintf(text, size, "the server closed the connection");
+    } else {
+        n = snprintf(text, size, "%s", tern_strerror(failure->error));
+    }
+    if (n > 0 && (size_t)n < size && failure->reason_string != NULL && failure->reason_string[0] != '\0')
+        snprintf(text + n, size - (size_t)n, ", \"%s\"", failure->reason_string);
+}
+
+static void describe(const tern_client *client, tern_event_kind kind, const tern__failure *failure,
+                     int64_t retry_ms, char *text, size_t size)
+{
+    const char *server = server_text(client);
+    char cause[600] = "";
+    if (failure != NULL) cause_text(failure, cause, sizeof cause);
+    int n = 0;
+    switch (kind) {
+    case TERN_EVENT_CONNECTING: n = snprintf(text, size, "connecting to %s", server); break;
+    case TERN_EVENT_CONNECTED:
+        n = snprintf(text, size, "connected to %s with MQTT %s, %s", server,
+                     client->link.version == TERN__V5 ? "5" : "3.1.1",
+                     tern__engine_limits(client->engine)->session_present ? "session resumed" : "new session");
+        break;
+    case TERN_EVENT_CONNECT_FAILED:
+        n = snprintf(text, size, "connecting to %s failed (%s): %s", server,
+                     failure != NULL ? tern_step_name(failure->step) : "", cause);
+        break;
+    case TERN_EVENT_DISCONNECTED:
+        n = snprintf(text, size, failure != NULL ? "connection to %s lost: %s" : "disconnected from %s", server, cause);
+        break;
+    case TERN_EVENT_STOPPED:
+        n = failure != NULL ? snprintf(text, size, "stopped connecting to %s: %s", server, cause)
+                            : snprintf(text, size, "stopped, as asked");
+        break;
+    case TERN_EVENT_PAUSED: n = snprintf(text, size, "reading paused: the inbound limit is reached"); break;
+    case TERN_EVENT_RESUMED: n = snprintf(text, size, "reading resumed"); break;
+    case TERN_EVENT_UNHANDLED: break; /* told by the dispatcher */
+    }
+    if (n > 0 && (size_t)n < size && retry_ms >= 0)
+        snprintf(text + n, size - (size_t)n, "; next attempt in %lld ms", (long long)retry_ms);
+}
+
+static char *copy_text(const char *text)
+{
+    return text != NULL && text[0] != '\0' ? tern__strdup(text) : NULL;
+}
+
+void tern__report(tern_client *client, tern_event_kind kind, const tern__failure *failure, int64_t retry_ms)
+{
+    char text[1000] = "";
+    describe(client, kind, failure, retry_ms, text, sizeof text);
+    tern__log_clean(text);
+    tern__log_write(&client->log, failure != NULL ? TERN_LOG_WARNING : TERN_LOG_INFO, "%s", text);
+    if (failure != NULL) (void)tern__client_fail(client, failure->error, "%s", text);
+    tern_event *event = tern__event_new(kind);
+    if (event == NULL) return; /* the log and the last error have it */
+    event->retry_delay_ms = retry_ms;
+    event->attempt = client->link.attempt;
+    event->server = copy_text(server_text(client));
+    event->text = copy_text(text);
+    if (failure != NULL) {
+        event->error = failure->error;
+        event->step = failure->step;
+        event->os_error = failure->os_error;
+        event->reason = failure->reason;
+        event->reason_string = copy_text(failure->reason_string);
+        event->reference = copy_text(failure->reference);
+    }
+    if (kind == TERN_EVENT_CONNECTED) {
+        event->session_present = tern__engine_limits(client->engine)->session_present;
+        event->version = (tern_version)client->link.version;
+    }
+    tern__mailbox_push_event(&client->mailbox, event);
+}

@@ -1,0 +1,209 @@
+/* Requests: subscribing, unsubscribing, handlers, receiving and acknowledging.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "client/client.h"
+#include "client/loop.h"
+#include "codec/topic.h"
+#include "engine/message.h"
+#include "engine/subscription.h"
+
+static const char *filter_text(int rc)
+{
+    switch (rc) {
+    case TERN_E_FILTER:
+        return "not a topic filter: # stands alone or after the last /, + fills a whole level, $share/group/filter "
+               "names a group and a filter";
+    case TERN_E_TOO_LARGE: return "a topic filter has at most 65,535 bytes";
+    default: return tern_strerror(rc);
+    }
+}
+
+static int copy_subscription(const tern_subscription *from, tern_subscription **to)
+{
+    int rc = tern_subscription_new(to);
+    if (rc != 0) return rc;
+    (*to)->count = from->count;
+    (*to)->identifier = from->identifier;
+    rc = tern__buf_append(&(*to)->filters, from->filters.data, from->filters.len);
+    if (rc == 0)
+        rc = tern__buf_append(&(*to)->user_properties, from->user_properties.data, from->user_properties.len);
+    if (rc == 0) return 0;
+    tern_subscription_free(*to);
+    *to = NULL;
+    return rc;
+}
+
+/* Sends the request off; takes the subscription. */
+static int request(tern_client *client, tern__command_kind kind, tern_subscription *subscription,
+                   tern_token **token)
+{
+    tern__command *command = tern__command_new(kind);
+    if (command == NULL) {
+        tern_subscription_free(subscription);
+        return TERN_E_NOMEM;
+    }
+    command->subscription = subscription;
+    int rc = token != NULL ? tern__token_new(client, &command->token) : 0;
+    tern_token *made = command->token;
+    if (rc == 0) rc = tern__client_command(client, command);
+    if (rc == 0) {
+        if (token != NULL) *token = made;
+        return 0;
+    }
+    tern_token_unref(made);
+    tern_token_unref(made);
+    tern__command_free(command);
+    return rc;
+}
+
+static int request_all(tern_client *client, tern__command_kind kind, const tern_subscription *subscription,
+                       tern_token **token)
+{
+    const char *verb = kind == TERN__COMMAND_SUBSCRIBE ? "subscribe" : "unsubscribe";
+    if (token != NULL) *token = NULL;
+    if (client == NULL || subscription == NULL) return TERN_E_INVALID;
+    if (subscription->count == 0) /* [MQTT5-3.8.3-2] [MQTT5-3.10.3-2] */
+        return tern__client_fail(client, TERN_E_INVALID, "%s: no filter was added", verb);
+    tern_subscription *copy = NULL;
+    int rc = copy_subscription(subscription, &copy);
+    if (rc == 0) rc = request(client, kind, copy, token);
+    return rc == 0 ? 0 : tern__client_fail(client, rc, "%s: %s", verb, tern_strerror(rc));
+}
+
+static int request_one(tern_client *client, tern__command_kind kind, const char *filter, uint32_t flags,
+                       tern_token **token)
+{
+    const char *verb = kind == TERN__COMMAND_SUBSCRIBE ? "subscribe" : "unsubscribe";
+    if (token != NULL) *token = NULL;
+    if (client == NULL) return TERN_E_INVALID;
+    if (filter == NULL) return tern__client_fail(client, TERN_E_INVALID, "%s: no filter", verb);
+    tern_subscription *subscription = NULL;
+    int rc = tern_subscription_new(&subscription);
+    if (rc == 0) rc = tern_subscription_add(subscription, filter, flags);
+    if (rc != 0) {
+        tern_subscription_free(subscription);
+        return tern__client_fail(client, rc, "%s \"%.100s\": %s", verb, filter,
+                                 rc == TERN_E_INVALID ? "QoS 3 or flags that do not exist or do not fit"
+                                                      : filter_text(rc));
+    }
+    rc = request(client, kind, subscription, token);
+    return rc == 0 ? 0 : tern__client_fail(client, rc, "%s: %s", verb, tern_strerror(rc));
+}
+
+int tern_client_subscribe(tern_client *client, const char *filter, uint32_t flags, tern_token **token)
+{
+    return request_one(client, TERN__COMMAND_SUBSCRIBE, filter, flags, token);
+}
+
+int tern_client_subscribe_all(tern_client *client, const tern_subscription *subscription,
+                              tern_token **token)
+{
+    return request_all(client, TERN__COMMAND_SUBSCRIBE, subscription, token);
+}
+
+int tern_client_unsubscribe(tern_client *client, const char *filter, tern_token **token)
+{
+    return request_one(client, TERN__COMMAND_UNSUBSCRIBE, filter, 0, token);
+}
+
+int tern_client_unsubscribe_all(tern_client *client, const tern_subscription *subscription,
+                                tern_token **token)
+{
+    return request_all(client, TERN__COMMAND_UNSUBSCRIBE, subscription, token);
+}
+
+/* ---- handlers ---- */
+
+static bool is_closing(tern_client *client)
+{
+    tern__mutex_lock(&client->lock);
+    bool closing = client->closing;
+    tern__mutex_unlock(&client->lock);
+    return closing;
+}
+
+int tern_client_set_filter_handler(tern_client *client, const char *filter,
+                                   tern_message_callback callback, void *user_data)
+{
+    if (client == NULL) return TERN_E_INVALID;
+    if (filter == NULL) return tern__client_fail(client, TERN_E_INVALID, "filter handler: no filter");
+    int rc = tern__filter_check(filter, strlen(filter));
+    if (rc != 0)
+        return tern__client_fail(client, rc, "filter handler \"%.100s\": %s", filter, filter_text(rc));
+    if (is_closing(client)) return TERN_E_CLOSED;
+    rc = tern__router_set(&client->mailbox.router, filter, callback, user_data);
+    if (rc == 0) tern__mailbox_handlers_changed(&client->mailbox);
+    return rc;
+}
+
+int tern_client_set_message_handler(tern_client *client, tern_message_callback callback,
+                                    void *user_data)
+{
+    if (client == NULL) return TERN_E_INVALID;
+    if (is_closing(client)) return TERN_E_CLOSED;
+    tern__router_set_general(&client->mailbox.router, callback, user_data);
+    tern__mailbox_handlers_changed(&client->mailbox);
+    return 0;
+}
+
+int tern_client_set_delivery_handler(tern_client *client, tern_delivery_callback callback,
+                                     void *user_data)
+{
+    if (client == NULL) return TERN_E_INVALID;
+    if (is_closing(client)) return TERN_E_CLOSED;
+    tern__mailbox_set_delivery(&client->mailbox, callback, user_data);
+    return 0;
+}
+
+int tern_client_set_event_handler(tern_client *client, tern_event_callback callback, void *user_data)
+{
+    if (client == NULL) return TERN_E_INVALID;
+    if (is_closing(client)) return TERN_E_CLOSED;
+    tern__mailbox_set_event(&client->mailbox, callback, user_data);
+    return 0;
+}
+
+/* ---- receiving ---- */
+
+int tern_client_receive(tern_client *client, tern_message **message)
+{
+    if (message != NULL) *message = NULL;
+    if (client == NULL || message == NULL) return TERN_E_INVALID;
+    return tern__mailbox_receive(&client->mailbox, message);
+}
+
+int tern_client_receive_token(tern_client *client, tern_token **token)
+{
+    if (token != NULL) *token = NULL;
+    if (client == NULL || token == NULL) return TERN_E_INVALID;
+    tern_token *made;
+    int rc = tern__token_new(client, &made);
+    if (rc != 0) return rc;
+    rc = tern__mailbox_add_receiver(&client->mailbox, made);
+    if (rc != 0) {
+        tern_token_unref(made);
+        tern_token_unref(made);
+        return rc;
+    }
+    *token = made;
+    return 0;
+}
+
+int tern_client_ack(tern_client *client, const tern_message *message)
+{
+    if (client == NULL || message == NULL) return TERN_E_INVALID;
+    const tern__record *record = message->record;
+    if (record->qos == 0) return 0;
+    if (client->options.ack != TERN_ACK_MANUAL)
+        return tern__client_fail(client, TERN_E_STATE, "ack: the client acknowledges by itself");
+    if (message->epoch == 0 || message->epoch != atomic_load(&client->epoch))
+        return tern__client_fail(client, TERN_E_STALE, "ack: the message's connection is gone");
+    tern__manual_ack ack = {message->epoch, record->ack_seq};
+    tern__mutex_lock(&client->lock);
+    int rc = client->closing ? TERN_E_CLOSED : tern__buf_append(&client->acks, &ack, sizeof ack);
+    tern__mutex_unlock(&client->lock);
+    if (rc == 0) tern__client_schedule(client, false);
+    return rc;
+}
