@@ -26,6 +26,8 @@ void tern__client_unref(tern_client *client)
     tern__cond_deinit(&client->quiet_cond);
     tern__cond_deinit(&client->room);
     tern__mutex_deinit(&client->lock);
+    if (client->own_dispatcher != NULL) tern__dispatcher_deinit(client->own_dispatcher);
+    tern__free(client->own_dispatcher);
     tern__free(client->notes);
     tern__free(client->assigned_id);
     tern__free(client->options.client_id);
@@ -40,8 +42,6 @@ static void gut(tern_client *client)
     tern__engine_free(client->engine);
     tern__buf_deinit(&client->acks);
     tern_connection_options_free(client->pending);
-    if (client->own_dispatcher != NULL) tern__dispatcher_deinit(client->own_dispatcher);
-    tern__free(client->own_dispatcher);
 }
 
 /* ---- making ---- */
@@ -140,8 +140,6 @@ int tern_client_new(tern_client **client, const tern_client_options *options)
     if (rc != 0) {
         /* The mailbox is made last: where it is not there, neither is what gut() expects of it. */
         tern__engine_free(made->engine);
-        if (made->own_dispatcher != NULL) tern__dispatcher_deinit(made->own_dispatcher);
-        tern__free(made->own_dispatcher);
         tern_loop_free(made->loop);
         tern__client_unref(made);
         tern__client_unref(made);

@@ -71,7 +71,6 @@ typedef struct tern__client_counters {
     uint64_t connects;
     uint64_t connect_failures;
     uint64_t disconnects;
-    uint64_t wakeups;
     tern__engine_stats engine; /* as of the last sync */
 } tern__client_counters;
 

@@ -15,6 +15,7 @@ enum {
     DOZE_US = 100,        /* how long a busy loop looks away */
     CLOSE_US = 30,        /* work that comes sooner than this after the last is "again and again" */
     MANY_BYTES = 4 << 10, /* waiting bytes that count as a lot */
+    SOME_BYTES = 512,     /* waiting bytes that make it worth to doze on */
     STREAK = 3            /* rounds before the loop dozes */
 };
 
@@ -55,7 +56,7 @@ static void on_wake(tern__source *source, unsigned events, uint64_t now)
     (void)now;
     tern_loop *loop = TERN__CONTAINER(source, tern_loop, wake_source);
     tern__wake_clear(&loop->wake);
-    loop->wakeups++;
+    atomic_fetch_add_explicit(&loop->wakeups, 1, memory_order_relaxed);
 }
 
 /* ---- bytes ---- */
@@ -265,7 +266,11 @@ static void on_stream_ready(tern__source *source, unsigned events, uint64_t now)
 {
     tern_client *client = TERN__CONTAINER(source, tern_client, link.source);
     if ((events & TERN__READY_WRITE) != 0) client->link.write_blocked = false;
-    if ((events & (TERN__READY_READ | TERN__READY_ERROR)) != 0) read_in(client, now);
+    if ((events & TERN__READY_ERROR) != 0 && client->link.paused) {
+        lose(client, TERN_E_CONNECTION_LOST, 0, now); /* nothing will be read from it any more */
+    } else if ((events & (TERN__READY_READ | TERN__READY_ERROR)) != 0) {
+        read_in(client, now);
+    }
     serve(client, now);
 }
 
@@ -282,7 +287,6 @@ void tern__loop_open(tern_client *client, tern__stream *stream, const tern__conn
     tern__link *link = &client->link;
     link->stream = stream;
     link->write_blocked = false;
-    link->paused = false;
     link->source.ready = on_stream_ready;
     tern__stream_set_source(stream, &link->source);
     int rc = tern__engine_opened(client->engine, config, now);
@@ -290,6 +294,7 @@ void tern__loop_open(tern_client *client, tern__stream *stream, const tern__conn
         lose(client, rc, 0, now);
         return;
     }
+    tern__engine_set_reading_paused(client->engine, link->paused, now);
     atomic_store(&client->epoch, tern__engine_epoch(client->engine));
     watch(client);
 }
@@ -371,8 +376,8 @@ static bool should_doze(tern_loop *loop, uint64_t now)
     if (!loop->pushed) {
         loop->streak = 0;
     } else if (loop->found >= MANY_BYTES || now - loop->slept_at < CLOSE_US) {
-        loop->streak++;
-    } else {
+        if (loop->streak < STREAK) loop->streak++;
+    } else if (loop->streak < STREAK || loop->found < SOME_BYTES) {
         loop->streak = 0;
     }
     return loop->streak >= STREAK;

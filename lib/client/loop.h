@@ -38,6 +38,7 @@ struct tern_loop {
     /* Shared without lock. */
     atomic_int sleep;   /* enum tern__sleep */
     atomic_bool urgent; /* urgent work came since the loop last looked */
+    atomic_uint_least64_t wakeups; /* signals that it took */
     atomic_bool orphaned; /* stopped from one of its own threads: it frees itself */
     /* Under the lock. */
     tern__mutex lock;
@@ -51,7 +52,6 @@ struct tern_loop {
     size_t found;      /* bytes of publishes found waiting in this round */
     bool pushed;       /* an application thread brought work in this round */
     unsigned streak;   /* rounds in a row in which work came thick and fast */
-    uint64_t wakeups;
 };
 
 /* Gives a client to the loop; urgent work wakes it also where it dozes. Any thread. */

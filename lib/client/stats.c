@@ -18,6 +18,7 @@ typedef struct snapshot {
     uint64_t inbound_bytes_peak;
     uint64_t unhandled;
     uint64_t connected;
+    uint64_t loop_wakeups;
     uint64_t oldest_unacked_ms;
 } snapshot;
 
@@ -62,6 +63,7 @@ static const row rows[] = {
     {"connects", OF(counters.connects)},
     {"connect_failures", OF(counters.connect_failures)},
     {"disconnects", OF(counters.disconnects)},
+    {"loop_wakeups", OF(loop_wakeups)},
 };
 
 enum { ROWS = sizeof rows / sizeof rows[0] };
@@ -90,6 +92,7 @@ static void take_snapshot(tern_client *client, snapshot *now)
     now->inbound_bytes_peak = atomic_load(&client->mailbox.inbound_peak);
     now->unhandled = atomic_load(&client->mailbox.unhandled);
     now->connected = atomic_load(&client->connected);
+    now->loop_wakeups = atomic_load(&client->loop->wakeups);
     uint64_t oldest = now->counters.engine.oldest_unacked_us;
     uint64_t clock = tern__clock_us();
     now->oldest_unacked_ms = oldest != 0 && clock > oldest ? (clock - oldest) / 1000 : 0;
