@@ -133,17 +133,18 @@ static void report_rate(uint64_t messages, uint64_t us, double cpu)
            cpu / (double)messages);
 }
 
-static void report_tail(void)
+static void report_tail(bench *b)
 {
+    if (b->stats && b->library->print_stats != NULL) b->library->print_stats(b);
     printf(", \"peak_rss_kib\": %ld}\n", peak_rss_kib());
 }
 
-void bench_report_run(const bench *b, uint64_t begin_us)
+void bench_report_run(bench *b, uint64_t begin_us)
 {
     double cpu = cpu_us() - b->start_cpu_us;
     report_head(b);
     report_rate(b->count, b->end_us - begin_us, cpu);
-    report_tail();
+    report_tail(b);
 }
 
 static int compare_u64(const void *a, const void *b)
@@ -212,7 +213,7 @@ static void run_round_trips(bench *b, unsigned idle_ms)
     report_head(b);
     report_rate(b->count, busy_us, cpu);
     report_percentiles(samples, b->count);
-    report_tail();
+    report_tail(b);
     free(samples);
 }
 
@@ -244,7 +245,7 @@ static void run_offline(bench *b)
     printf(", \"us_each\": %.3f, \"heap_bytes_each\": %.1f, \"rss_bytes_each\": %.1f",
            (double)(b->end_us - b->start_us) / n, (double)(bench_heap_bytes() - heap) / n,
            (double)(rss_bytes() - rss) / n);
-    report_tail();
+    report_tail(b);
 }
 
 static void run_idle(bench *b)
@@ -266,7 +267,7 @@ static void run_idle(bench *b)
     report_rate(b->count, b->end_us - b->start_us, cpu);
     printf(", \"heap_bytes_each\": %.0f, \"rss_bytes_each\": %.0f, \"idle_cpu_percent\": %.3f", heap_each, rss_each,
            b->idle_ms != 0 ? idle_cpu / (b->idle_ms * 10.0) : 0.0);
-    report_tail();
+    report_tail(b);
 }
 
 /* ---- the command line ---- */
@@ -281,7 +282,7 @@ static void usage(const char *program)
 {
     fprintf(stderr,
             "usage: %s --port P --work pub|sub|roundtrip|latency|offline|idle [--qos Q] [--payload BYTES]\n"
-            "       [--count N] [--window W | --burst] [--idle-ms MS]\n",
+            "       [--count N] [--window W | --burst] [--idle-ms MS] [--stats]\n",
             program);
     exit(2);
 }
@@ -293,7 +294,7 @@ static void parse(bench *b, int argc, char **argv)
         {"qos", required_argument, NULL, 'q'},     {"payload", required_argument, NULL, 'l'},
         {"count", required_argument, NULL, 'n'},   {"window", required_argument, NULL, 'W'},
         {"burst", no_argument, NULL, 'b'},         {"idle-ms", required_argument, NULL, 'i'},
-        {NULL, 0, NULL, 0},
+        {"stats", no_argument, NULL, 's'},         {NULL, 0, NULL, 0},
     };
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -305,6 +306,7 @@ static void parse(bench *b, int argc, char **argv)
         case 'n': b->count = strtoull(optarg, NULL, 10); break;
         case 'W': b->window = (unsigned)atoi(optarg); break;
         case 'b': b->window = 0; break;
+        case 's': b->stats = true; break;
         case 'i': b->idle_ms = (unsigned)atoi(optarg); break;
         default: usage(argv[0]);
         }

@@ -28,6 +28,8 @@ typedef struct bench_library {
     void (*subscribe)(bench *b, const char *filter, int qos);
     /* Opens `count` idle connections on one loop and returns when all of them are connected. */
     void (*open_many)(bench *b);
+    /* Adds the library's own counters to the report, as `, "stats": {...}`. */
+    void (*print_stats)(bench *b);
     void (*close)(bench *b);
     /* Replaces the works "pub" and "sub", where there is no library between them and the socket. */
     void (*run_pub)(bench *b);
@@ -45,6 +47,7 @@ struct bench {
     uint64_t count;
     unsigned window; /* 0: a burst without any window */
     unsigned idle_ms;
+    bool stats; /* print the library's own counters, too */
     char *payload;
     const char *topic;
     /* The application's window: what is free, negative while the publisher waits for `room`. */
@@ -71,7 +74,7 @@ uint64_t bench_now_us(void);
 void bench_start(bench *b);
 void bench_stop(bench *b);
 /* Prints the report of b->count messages between begin_us and the end. */
-void bench_report_run(const bench *b, uint64_t begin_us);
+void bench_report_run(bench *b, uint64_t begin_us);
 /* Told by a library: n published messages are done; a message of so many bytes came. */
 void bench_completed(bench *b, uint64_t n);
 void bench_received(bench *b, size_t payload_length);

@@ -1,5 +1,6 @@
 /* Tern under the benchmark, through its public headers alone.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,6 +147,19 @@ static void open_many(bench *b)
         ;
 }
 
+static void print_stats(bench *b)
+{
+    const state *s = b->client;
+    if (s->client == NULL) return;
+    printf(", \"stats\": {");
+    for (size_t i = 0; i < tern_stat_count(); i++) {
+        uint64_t value = 0;
+        if (tern_client_stat(s->client, tern_stat_name(i), &value) != 0) continue;
+        printf("%s\"%s\": %" PRIu64, i > 0 ? ", " : "", tern_stat_name(i), value);
+    }
+    printf("}");
+}
+
 static void close_one(bench *b)
 {
     state *s = b->client;
@@ -166,7 +180,7 @@ int main(int argc, char **argv)
 {
     static const bench_library library = {
         .name = "tern", .open = open_one, .publish = publish, .publish_wait = publish_wait,
-        .subscribe = subscribe, .open_many = open_many, .close = close_one,
+        .subscribe = subscribe, .open_many = open_many, .print_stats = print_stats, .close = close_one,
     };
     return bench_main(argc, argv, &library);
 }
