@@ -508,5 +508,7 @@ int main(int argc, char **argv)
     printf("{\"connections\": %" PRIu64 ", \"qos0\": %" PRIu64 ", \"qos1\": %" PRIu64 ", \"qos2\": %" PRIu64
            ", \"blasted\": %" PRIu64 "}\n",
            s.connections, s.published[0], s.published[1], s.published[2], s.blasted);
+    free(s.in);
+    free(s.out);
     return 0;
 }
