@@ -1,5 +1,5 @@
-/* Name resolution off the loop: a helper thread per resolver, started when first needed; answers come back through the
- * poller.
+/* Name resolution off the loop: a few helper threads per resolver, started when needed; answers come back through the
+ * poller. All calls belong to the poller's thread.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TERN_PLATFORM_RESOLVE_H
 #define TERN_PLATFORM_RESOLVE_H
@@ -18,12 +18,13 @@ typedef void (*tern__lookup_callback)(void *user_data, const tern__address *addr
                                       const char *why);
 
 int tern__resolver_new(tern__resolver **resolver, tern__poller *poller);
-/* Lookups still running are abandoned: their thread ends by itself and touches nothing of the resolver's user. Never waits
- * for a name server. */
+/* Lookups still running are abandoned, their handles are gone: their thread ends by itself and touches nothing of the
+ * resolver's user. Never waits for a name server. NULL does nothing. */
 void tern__resolver_free(tern__resolver *resolver);
 /* Numeric addresses are answered without a thread (still through the callback from the poller, never within this call). */
 int tern__lookup_start(tern__lookup **lookup, tern__resolver *resolver, const char *host, uint16_t port,
                        tern__lookup_callback callback, void *user_data);
-void tern__lookup_cancel(tern__lookup *lookup); /* its callback is not called any more; NULL does nothing */
+/* Its callback is not called any more; not for a lookup whose callback was called, which ended it. NULL does nothing. */
+void tern__lookup_cancel(tern__lookup *lookup);
 
 #endif

@@ -3,6 +3,7 @@
 #ifndef TERN_PLATFORM_SOCKET_H
 #define TERN_PLATFORM_SOCKET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -28,5 +29,7 @@ void tern__socket_close(int fd);
 int tern__address_unix(const char *path, tern__address *address);
 /* "127.0.0.1:1883", "[::1]:1883", "/run/broker.sock". */
 void tern__address_text(const tern__address *address, char *text, size_t size);
+/* Whether text is an IPv6 address without zone and brackets. */
+bool tern__address_is_ipv6(const char *text);
 
 #endif

@@ -36,7 +36,8 @@ bool tern__cond_wait_until(tern__cond *cond, tern__mutex *mutex, uint64_t deadli
 void tern__cond_signal(tern__cond *cond);
 void tern__cond_broadcast(tern__cond *cond);
 
-/* All signals are blocked in the new thread. name has at most 15 bytes. 0 or TERN_E_SYSTEM. */
+/* All signals but those of faults (SIGSEGV and the like) are blocked in the new thread. name has at most 15 bytes.
+ * 0, TERN_E_NOMEM or TERN_E_SYSTEM. */
 int tern__thread_start(tern__thread *thread, const char *name, void (*run)(void *), void *argument);
 void tern__thread_join(tern__thread *thread);
 void tern__thread_detach(tern__thread *thread);
