@@ -15,7 +15,8 @@ static void count_fork(void)
     atomic_fetch_add_explicit(&generation, 1, memory_order_relaxed);
 }
 
-/* Where the system has no memory for the handler the generation stays 1: forks go unnoticed, all else works. */
+/* Where the system has no memory for the handler the generation stays 1: forks go unnoticed, all
+ * else works. */
 static void begin(void)
 {
     pthread_atfork(NULL, NULL, count_fork);

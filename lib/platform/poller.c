@@ -12,7 +12,8 @@ int tern__poller_new(tern__poller **poller, tern_poller kind)
 {
     *poller = NULL;
     int rc = TERN_E_UNSUPPORTED;
-    if (kind == TERN_POLLER_DEFAULT || kind == TERN_POLLER_EPOLL) rc = tern__poller_epoll_new(poller);
+    if (kind == TERN_POLLER_DEFAULT || kind == TERN_POLLER_EPOLL)
+        rc = tern__poller_epoll_new(poller);
     if (kind == TERN_POLLER_POLL || (kind == TERN_POLLER_DEFAULT && rc == TERN_E_UNSUPPORTED))
         rc = tern__poller_poll_new(poller);
     return rc;
@@ -46,7 +47,8 @@ int tern__poller_wait(tern__poller *poller, int64_t timeout_us, unsigned *woken)
 int tern__poller_grow(void **rows, size_t *count, size_t row_size, int fd)
 {
     size_t wanted = *count != 0 ? *count : 16;
-    while (wanted <= (size_t)fd) wanted *= 2;
+    while (wanted <= (size_t)fd)
+        wanted *= 2;
     if (wanted == *count) return 0;
     char *grown = tern__realloc(*rows, wanted * row_size);
     if (grown == NULL) return TERN_E_NOMEM;

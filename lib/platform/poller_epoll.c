@@ -1,5 +1,5 @@
-/* The poller by epoll. Interest is remembered per descriptor, so that saying the same again costs no system call.
- * SPDX-License-Identifier: Apache-2.0 */
+/* The poller by epoll. Interest is remembered per descriptor, so that saying the same again costs
+ * no system call. SPDX-License-Identifier: Apache-2.0 */
 #include <tern/error.h>
 
 #include "platform/poller_ops.h"
@@ -21,7 +21,8 @@ enum { EVENTS = 128 };
 /* A descriptor's row; source is NULL where it is not watched. */
 typedef struct watched {
     tern__source *source;
-    uint32_t generation; /* counts the adds, so that an event of an earlier owner of the number is told apart */
+    uint32_t generation; /* counts the adds, so that an event of an earlier owner of the number is
+                            told apart */
     uint32_t interest;
 } watched;
 
@@ -134,7 +135,8 @@ static int wait_events(tern__poller *poller, int64_t timeout_us, unsigned *woken
     uint64_t now = n > 0 ? tern__clock_us() : 0;
     for (int i = 0; i < n; i++) {
         const watched *row = row_of(self, (int)(uint32_t)events[i].data.u64);
-        if (row == NULL || row->source == NULL || row->generation != events[i].data.u64 >> 32) continue;
+        if (row == NULL || row->source == NULL || row->generation != events[i].data.u64 >> 32)
+            continue;
         ++*woken;
         row->source->ready(row->source, from_epoll(events[i].events), now);
     }

@@ -91,7 +91,10 @@ static int collect(poll_poller *self, int64_t timeout_us)
 {
 #ifdef __APPLE__
     int64_t ms = timeout_us / 1000 + (timeout_us % 1000 != 0);
-    return poll(self->fds, (nfds_t)self->count, timeout_us < 0 ? -1 : ms > INT_MAX ? INT_MAX : (int)ms);
+    return poll(self->fds, (nfds_t)self->count,
+                timeout_us < 0 ? -1
+                : ms > INT_MAX ? INT_MAX
+                               : (int)ms);
 #else
     struct timespec wait = {(time_t)(timeout_us / 1000000), (long)(timeout_us % 1000000) * 1000};
     return ppoll(self->fds, (nfds_t)self->count, timeout_us < 0 ? NULL : &wait, NULL);
@@ -105,7 +108,8 @@ static int wait_events(tern__poller *poller, int64_t timeout_us, unsigned *woken
     int n = collect(self, timeout_us);
     if (n < 0) return errno == EINTR ? 0 : TERN_E_SYSTEM;
     uint64_t now = n > 0 ? tern__clock_us() : 0;
-    /* From the end: removing moves the last one, which had its turn and has no events left, into the gap. */
+    /* From the end: removing moves the last one, which had its turn and has no events left, into
+     * the gap. */
     for (size_t i = self->count; i-- > 0;) {
         if (i >= self->count || self->fds[i].revents == 0) continue;
         short events = self->fds[i].revents;

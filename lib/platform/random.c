@@ -45,7 +45,8 @@ int tern__random(void *buffer, size_t size)
     while (size != 0) {
         ssize_t n = get_some(at, size);
         if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return read_device(at, size); /* an old kernel, or a sandbox that forbids the call */
+        if (n <= 0)
+            return read_device(at, size); /* an old kernel, or a sandbox that forbids the call */
         at += n;
         size -= (size_t)n;
     }

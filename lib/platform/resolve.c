@@ -1,6 +1,6 @@
-/* Name resolution on helper threads. A query is one host name being looked up; all lookups of that name hang on it, so that
- * a thousand clients of one dead name occupy one thread. Queries and threads belong to a crew, which outlives the resolver
- * while getaddrinfo() is stuck.
+/* Name resolution on helper threads. A query is one host name being looked up; all lookups of that
+ * name hang on it, so that a thousand clients of one dead name occupy one thread. Queries and
+ * threads belong to a crew, which outlives the resolver while getaddrinfo() is stuck.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "platform/resolve.h"
 
@@ -19,7 +19,8 @@
 #include "platform/wake.h"
 
 enum { WORKERS = 4, MAX_ADDRESSES = 32 };
-static const uint64_t IDLE_US = 10u * 1000u * 1000u; /* a thread without work ends after this time */
+static const uint64_t IDLE_US =
+    10u * 1000u * 1000u; /* a thread without work ends after this time */
 
 enum query_state {
     QUERY_QUEUED,  /* in crew->queued; next: RUNNING */
@@ -98,7 +99,8 @@ static crew *crew_new(void)
     made->wake = (tern__wake){-1, -1};
     tern__list_init(&made->queued);
     tern__list_init(&made->done);
-    for (int i = 0; i < WORKERS; i++) made->workers[i].crew = made;
+    for (int i = 0; i < WORKERS; i++)
+        made->workers[i].crew = made;
     return made;
 }
 
@@ -124,7 +126,8 @@ static void query_free(query *self)
 static size_t count_addresses(const struct addrinfo *found)
 {
     size_t count = 0;
-    for (; found != NULL && count < MAX_ADDRESSES; found = found->ai_next) count++;
+    for (; found != NULL && count < MAX_ADDRESSES; found = found->ai_next)
+        count++;
     return count;
 }
 
@@ -143,13 +146,15 @@ static void keep_addresses(query *self, const struct addrinfo *found)
         memcpy(&address->storage, found->ai_addr, found->ai_addrlen);
         address->len = found->ai_addrlen;
     }
-    if (self->count == 0) snprintf(self->why, sizeof self->why, "%s: the name has no IP address", self->host);
+    if (self->count == 0)
+        snprintf(self->why, sizeof self->why, "%s: the name has no IP address", self->host);
 }
 
 /* Asks the system; blocks unless flags has AI_NUMERICHOST. Returns getaddrinfo's code. */
 static int ask(query *self, int flags)
 {
-    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = flags};
+    const struct addrinfo hints = {
+        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = flags};
     struct addrinfo *found = NULL;
     int code = getaddrinfo(self->host, NULL, &hints, &found);
     if (code == 0) {
@@ -211,7 +216,8 @@ static void work(void *argument)
     crew_unref(self);
 }
 
-/* One more thread, unless idle ones suffice for what is queued. Fails only where no thread at all could do the work. */
+/* One more thread, unless idle ones suffice for what is queued. Fails only where no thread at all
+ * could do the work. */
 static int staff_locked(crew *self)
 {
     unsigned idle = 0;
@@ -251,7 +257,8 @@ static void drop_lookups(query *self)
         tern__free(TERN__CONTAINER(node, tern__lookup, link));
 }
 
-/* Tells all who wait for the query, then frees it. A callback may cancel other lookups and free the resolver. */
+/* Tells all who wait for the query, then frees it. A callback may cancel other lookups and free the
+ * resolver. */
 static void tell(const crew *self, query *answered)
 {
     tern__list *node;
@@ -259,9 +266,11 @@ static void tell(const crew *self, query *answered)
         tern__lookup *lookup = TERN__CONTAINER(node, tern__lookup, link);
         tern__lookup_callback callback = lookup->callback;
         void *user_data = lookup->user_data;
-        for (size_t i = 0; i < answered->count; i++) set_port(&answered->addresses[i], lookup->port);
+        for (size_t i = 0; i < answered->count; i++)
+            set_port(&answered->addresses[i], lookup->port);
         tern__free(lookup);
-        callback(user_data, answered->addresses, answered->count, answered->count != 0 ? NULL : answered->why);
+        callback(user_data, answered->addresses, answered->count,
+                 answered->count != 0 ? NULL : answered->why);
     }
     drop_lookups(answered);
     query_free(answered);
@@ -299,7 +308,8 @@ int tern__resolver_new(tern__resolver **resolver, tern__poller *poller)
     tern__list_init(&self->open);
     self->crew = crew_new();
     int rc = self->crew != NULL ? tern__wake_init(&self->crew->wake) : TERN_E_NOMEM;
-    if (rc == 0) rc = tern__poller_add(poller, self->crew->wake.read_fd, TERN__READY_READ, &self->source);
+    if (rc == 0)
+        rc = tern__poller_add(poller, self->crew->wake.read_fd, TERN__READY_READ, &self->source);
     if (rc != 0) {
         if (self->crew != NULL) {
             tern__wake_deinit(&self->crew->wake);
@@ -341,7 +351,8 @@ static void dismiss(tern__resolver *resolver)
         if (it->state == WORKER_BUSY) tern__thread_detach(&it->thread);
     }
     tern__mutex_unlock(&self->lock);
-    while (count > 0) tern__thread_join(&idle[--count]);
+    while (count > 0)
+        tern__thread_join(&idle[--count]);
 }
 
 void tern__resolver_free(tern__resolver *resolver)
@@ -403,8 +414,8 @@ static int query_start(query **started, tern__resolver *resolver, const char *ho
     return 0;
 }
 
-int tern__lookup_start(tern__lookup **lookup, tern__resolver *resolver, const char *host, uint16_t port,
-                       tern__lookup_callback callback, void *user_data)
+int tern__lookup_start(tern__lookup **lookup, tern__resolver *resolver, const char *host,
+                       uint16_t port, tern__lookup_callback callback, void *user_data)
 {
     *lookup = NULL;
     tern__lookup *self = tern__calloc(1, sizeof *self);
@@ -415,7 +426,8 @@ int tern__lookup_start(tern__lookup **lookup, tern__resolver *resolver, const ch
         tern__free(self);
         return rc;
     }
-    *self = (tern__lookup){.query = asked, .port = port, .callback = callback, .user_data = user_data};
+    *self =
+        (tern__lookup){.query = asked, .port = port, .callback = callback, .user_data = user_data};
     tern__list_append(&asked->lookups, &self->link);
     *lookup = self;
     return 0;
@@ -424,7 +436,8 @@ int tern__lookup_start(tern__lookup **lookup, tern__resolver *resolver, const ch
 void tern__lookup_cancel(tern__lookup *lookup)
 {
     if (lookup == NULL) return;
-    /* A query that nobody waits for any more goes on: its answer is dropped, or serves who asks for the name next. */
+    /* A query that nobody waits for any more goes on: its answer is dropped, or serves who asks for
+     * the name next. */
     tern__list_remove(&lookup->link);
     tern__free(lookup);
 }

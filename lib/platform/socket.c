@@ -53,12 +53,14 @@ static bool is_ip(int family)
     return family == AF_INET || family == AF_INET6;
 }
 
-/* A TCP socket can connect to itself, where it is given the very port on this host that it asks for: no server there. */
+/* A TCP socket can connect to itself, where it is given the very port on this host that it asks
+ * for: no server there. */
 static bool connected_to_itself(int fd)
 {
     tern__address own = {.len = sizeof own.storage};
     tern__address peer = {.len = sizeof peer.storage};
-    if (getsockname(fd, (struct sockaddr *)&own.storage, &own.len) != 0 || !is_ip(own.storage.ss_family) ||
+    if (getsockname(fd, (struct sockaddr *)&own.storage, &own.len) != 0 ||
+        !is_ip(own.storage.ss_family) ||
         getpeername(fd, (struct sockaddr *)&peer.storage, &peer.len) != 0)
         return false;
     return own.len == peer.len && memcmp(&own.storage, &peer.storage, own.len) == 0;
@@ -78,7 +80,8 @@ int tern__socket_connect(const tern__address *address, int *fd)
     set_option(opened, SOL_SOCKET, SO_NOSIGPIPE);
 #endif
     int error = 0;
-    if (connect(opened, (const struct sockaddr *)&address->storage, address->len) != 0) error = errno;
+    if (connect(opened, (const struct sockaddr *)&address->storage, address->len) != 0)
+        error = errno;
     if (error == EINTR) error = EINPROGRESS; /* an interrupted connect goes on by itself */
     if (error == 0 && connected_to_itself(opened)) error = ECONNREFUSED;
     if (error != 0 && error != EINPROGRESS) {
@@ -101,7 +104,8 @@ int tern__socket_read(int fd, void *data, size_t len, size_t *n)
 {
     ssize_t got;
     *n = 0;
-    do got = recv(fd, data, len, 0);
+    do
+        got = recv(fd, data, len, 0);
     while (got < 0 && errno == EINTR);
     if (got < 0) return errno == EWOULDBLOCK ? EAGAIN : errno;
     *n = (size_t)got;
@@ -116,7 +120,8 @@ int tern__socket_write(int fd, const tern__iov *iov, size_t count, size_t *n)
     message.msg_iovlen = count;
     ssize_t sent;
     *n = 0;
-    do sent = sendmsg(fd, &message, SEND_FLAGS);
+    do
+        sent = sendmsg(fd, &message, SEND_FLAGS);
     while (sent < 0 && errno == EINTR);
     if (sent < 0) return errno == EWOULDBLOCK ? EAGAIN : errno;
     *n = (size_t)sent;

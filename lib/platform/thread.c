@@ -61,7 +61,8 @@ bool tern__cond_wait_until(tern__cond *cond, tern__mutex *mutex, uint64_t deadli
     struct timespec wait = {(time_t)(left / 1000000u), (long)(left % 1000000u) * 1000};
     return pthread_cond_timedwait_relative_np(&cond->native, &mutex->native, &wait) != ETIMEDOUT;
 #else
-    struct timespec until = {(time_t)(deadline_us / 1000000u), (long)(deadline_us % 1000000u) * 1000};
+    struct timespec until = {(time_t)(deadline_us / 1000000u),
+                             (long)(deadline_us % 1000000u) * 1000};
     return pthread_cond_timedwait(&cond->native, &mutex->native, &until) != ETIMEDOUT;
 #endif
 }
@@ -105,13 +106,15 @@ static void *run_thread(void *given)
     return NULL;
 }
 
-/* The application's signals are for its own threads; a fault, though, must find its handler where it happens. */
+/* The application's signals are for its own threads; a fault, though, must find its handler where
+ * it happens. */
 static void block_signals(sigset_t *before)
 {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
     sigset_t blocked;
     sigfillset(&blocked);
-    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) sigdelset(&blocked, faults[i]);
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
+        sigdelset(&blocked, faults[i]);
     pthread_sigmask(SIG_SETMASK, &blocked, before);
 }
 

@@ -57,7 +57,8 @@ void tern__wake_signal(const tern__wake *wake)
     const size_t size = wake->read_fd == wake->write_fd ? sizeof one : 1;
     int saved = errno;
     /* A full pipe or counter is readable already: EAGAIN says that the wake-up is on its way. */
-    while (write(wake->write_fd, &one, size) < 0 && errno == EINTR) continue;
+    while (write(wake->write_fd, &one, size) < 0 && errno == EINTR)
+        continue;
     errno = saved;
 }
 

@@ -1,6 +1,5 @@
-/* One attempt to connect: the name is resolved, then its addresses race (RFC 8305), and the first socket to open becomes
- * the stream.
- * SPDX-License-Identifier: Apache-2.0 */
+/* One attempt to connect: the name is resolved, then its addresses race (RFC 8305), and the first
+ * socket to open becomes the stream. SPDX-License-Identifier: Apache-2.0 */
 #include "transport/connect.h"
 
 #include <errno.h>
@@ -15,8 +14,9 @@
 #include "platform/socket.h"
 #include "transport/socket_stream.h"
 
-/* RFC 8305 section 5. Also how often a tick is asked for while the name is being resolved: the answer comes without the
- * owner's knowledge, whose timer must not be set for later than the first racer's turn ends. */
+/* RFC 8305 section 5. Also how often a tick is asked for while the name is being resolved: the
+ * answer comes without the owner's knowledge, whose timer must not be set for later than the first
+ * racer's turn ends. */
 static const uint64_t STAGGER_US = 250u * 1000u;
 
 /* An address and the socket that is connecting to it. */
@@ -35,12 +35,13 @@ struct tern__connect {
     tern__lookup *lookup; /* NULL unless the name is being resolved */
     racer *racers;        /* NULL until the addresses are known */
     size_t count;
-    size_t started;        /* racers[0..started) were started, in this order */
-    size_t running;        /* of them, how many have an open socket */
-    uint64_t next_at;      /* when a tick is wanted; never set to an earlier time once the owner may know it */
-    size_t last_failed;    /* the racer that failed last */
-    int last_os_error;     /* its errno, 0 while none failed */
-    char host[];           /* "host:port" or the path, for texts */
+    size_t started;   /* racers[0..started) were started, in this order */
+    size_t running;   /* of them, how many have an open socket */
+    uint64_t next_at; /* when a tick is wanted; never set to an earlier time once the owner may know
+                         it */
+    size_t last_failed; /* the racer that failed last */
+    int last_os_error;  /* its errno, 0 while none failed */
+    char host[];        /* "host:port" or the path, for texts */
 };
 
 /* ---- ends ---- */
@@ -57,7 +58,8 @@ static void free_attempt(tern__connect *attempt)
     tern__free(attempt);
 }
 
-static void finish(tern__connect *attempt, tern__stream *stream, const tern__connect_failure *failure)
+static void finish(tern__connect *attempt, tern__stream *stream,
+                   const tern__connect_failure *failure)
 {
     tern__connect_callback callback = attempt->callback;
     void *user_data = attempt->user_data;
@@ -68,11 +70,14 @@ static void finish(tern__connect *attempt, tern__stream *stream, const tern__con
 static int error_of(int os_error)
 {
     switch (os_error) {
-    case ENOMEM: return TERN_E_NOMEM;
+    case ENOMEM:
+        return TERN_E_NOMEM;
     case EMFILE:
     case ENFILE:
-    case ENOBUFS: return TERN_E_SYSTEM;
-    default: return TERN_E_CONNECT;
+    case ENOBUFS:
+        return TERN_E_SYSTEM;
+    default:
+        return TERN_E_CONNECT;
     }
 }
 
@@ -93,7 +98,8 @@ static void fail_race(tern__connect *attempt)
     char others[48] = "";
     tern__address_text(&attempt->racers[attempt->last_failed].address, peer, sizeof peer);
     tern__os_error_text(os_error, cause, sizeof cause);
-    if (attempt->count > 1) snprintf(others, sizeof others, " (the last of %zu addresses)", attempt->count);
+    if (attempt->count > 1)
+        snprintf(others, sizeof others, " (the last of %zu addresses)", attempt->count);
     snprintf(failure.text, sizeof failure.text, "%s: %s%s", peer, cause, others);
     finish(attempt, NULL, &failure);
 }
@@ -143,7 +149,8 @@ static void start_next(tern__connect *attempt, uint64_t now)
             int rc = tern__poller_add(attempt->poller, next->fd, TERN__READY_WRITE, &next->source);
             if (rc == 0) {
                 attempt->running++;
-                attempt->next_at = attempt->started < attempt->count ? now + STAGGER_US : UINT64_MAX;
+                attempt->next_at =
+                    attempt->started < attempt->count ? now + STAGGER_US : UINT64_MAX;
                 return;
             }
             tern__socket_close(next->fd);
@@ -182,7 +189,9 @@ static void interleave(tern__connect *attempt, const tern__address *addresses)
         size_t turn = placed % 2;
         for (int tries = 0; tries < 2; tries++, turn = 1 - turn) {
             size_t *at = &next[turn];
-            while (*at < attempt->count && (addresses[*at].storage.ss_family == first) != (turn == 0)) ++*at;
+            while (*at < attempt->count &&
+                   (addresses[*at].storage.ss_family == first) != (turn == 0))
+                ++*at;
             if (*at < attempt->count) break;
         }
         attempt->racers[placed].address = addresses[next[turn]++];
@@ -206,7 +215,8 @@ static int set_racers(tern__connect *attempt, const tern__address *addresses, si
 
 /* ---- steps ---- */
 
-static void on_resolved(void *user_data, const tern__address *addresses, size_t count, const char *why)
+static void on_resolved(void *user_data, const tern__address *addresses, size_t count,
+                        const char *why)
 {
     tern__connect *attempt = user_data;
     attempt->lookup = NULL;
@@ -219,7 +229,8 @@ static void on_resolved(void *user_data, const tern__address *addresses, size_t 
     }
 }
 
-/* What a Unix socket's path gives; one that is too long fails in the tick, as every other failure. */
+/* What a Unix socket's path gives; one that is too long fails in the tick, as every other failure.
+ */
 static int use_path(tern__connect *attempt, const char *path)
 {
     tern__address address;
@@ -247,7 +258,8 @@ int tern__connect_start(tern__connect **attempt, const tern__uri *uri, tern__pol
         rc = use_path(self, uri->host);
     } else {
         bool ipv6 = strchr(uri->host, ':') != NULL;
-        snprintf(self->host, size, "%s%s%s:%u", ipv6 ? "[" : "", uri->host, ipv6 ? "]" : "", (unsigned)uri->port);
+        snprintf(self->host, size, "%s%s%s:%u", ipv6 ? "[" : "", uri->host, ipv6 ? "]" : "",
+                 (unsigned)uri->port);
         rc = tern__lookup_start(&self->lookup, resolver, uri->host, uri->port, on_resolved, self);
     }
     if (rc != 0) {
@@ -275,7 +287,8 @@ void tern__connect_tick(tern__connect *attempt, uint64_t now)
         return;
     }
     tern__connect_failure failure = {TERN_E_CONNECT, TERN_STEP_CONNECT, ENAMETOOLONG, ""};
-    snprintf(failure.text, sizeof failure.text, "%.200s: the path is too long for a socket", attempt->host);
+    snprintf(failure.text, sizeof failure.text, "%.200s: the path is too long for a socket",
+             attempt->host);
     finish(attempt, NULL, &failure);
 }
 

@@ -1,6 +1,6 @@
-/* Streams over a socket. A short read tells that the socket is drained: the poller is level-triggered, so nobody needs a
- * second read to hear EAGAIN.
- * SPDX-License-Identifier: Apache-2.0 */
+/* Streams over a socket. A short read tells that the socket is drained: the poller is
+ * level-triggered, so nobody needs a second read to hear EAGAIN. SPDX-License-Identifier:
+ * Apache-2.0 */
 #include "transport/socket_stream.h"
 
 #include <assert.h>
@@ -46,7 +46,8 @@ static int write_some(tern__stream *stream, const tern__iov *iov, size_t count, 
 static int watch(tern__stream *stream, bool read, bool write)
 {
     socket_stream *self = (socket_stream *)stream;
-    unsigned interest = (read ? (unsigned)TERN__READY_READ : 0u) | (write ? (unsigned)TERN__READY_WRITE : 0u);
+    unsigned interest =
+        (read ? (unsigned)TERN__READY_READ : 0u) | (write ? (unsigned)TERN__READY_WRITE : 0u);
     if (self->watched) return tern__poller_modify(self->poller, self->fd, interest, &self->source);
     int rc = tern__poller_add(self->poller, self->fd, interest, &self->source);
     self->watched = rc == 0;
@@ -74,10 +75,13 @@ static void on_ready(tern__source *source, unsigned events, uint64_t now)
     self->user->ready(self->user, events, now);
 }
 
-int tern__socket_stream_new(tern__stream **stream, enum tern__scheme scheme, int fd, tern__poller *poller)
+int tern__socket_stream_new(tern__stream **stream, enum tern__scheme scheme, int fd,
+                            tern__poller *poller)
 {
-    static const tern__stream_ops tcp = {"tcp", read_some, write_some, watch, set_source, close_socket};
-    static const tern__stream_ops local = {"unix", read_some, write_some, watch, set_source, close_socket};
+    static const tern__stream_ops tcp = {"tcp", read_some,  write_some,
+                                         watch, set_source, close_socket};
+    static const tern__stream_ops local = {"unix", read_some,  write_some,
+                                           watch,  set_source, close_socket};
     *stream = NULL;
     socket_stream *self = tern__calloc(1, sizeof *self);
     if (self == NULL) return TERN_E_NOMEM;

@@ -6,8 +6,9 @@
 #include "transport/stream.h"
 #include "transport/uri.h"
 
-/* Takes over fd, which the poller must not watch yet; the poller is borrowed. 0 or TERN_E_NOMEM (fd remains the
- * caller's). Closing it from within its source's ready call is allowed. */
-int tern__socket_stream_new(tern__stream **stream, enum tern__scheme scheme, int fd, tern__poller *poller);
+/* Takes over fd, which the poller must not watch yet; the poller is borrowed. 0 or TERN_E_NOMEM (fd
+ * remains the caller's). Closing it from within its source's ready call is allowed. */
+int tern__socket_stream_new(tern__stream **stream, enum tern__scheme scheme, int fd,
+                            tern__poller *poller);
 
 #endif

@@ -1,6 +1,5 @@
-/* Server URLs. Every refusal says where (from 1) and why; what was written there is never repeated, since it may be a piece
- * of a password.
- * SPDX-License-Identifier: Apache-2.0 */
+/* Server URLs. Every refusal says where (from 1) and why; what was written there is never repeated,
+ * since it may be a piece of a password. SPDX-License-Identifier: Apache-2.0 */
 #include "transport/uri.h"
 
 #include <stdarg.h>
@@ -39,10 +38,14 @@ typedef struct scheme_row {
 } scheme_row;
 
 static const scheme_row schemes[] = {
-    {"mqtt", TERN__SCHEME_TCP, 1883, NULL}, {"tcp", TERN__SCHEME_TCP, 1883, NULL},
-    {"unix", TERN__SCHEME_UNIX, 0, NULL},   {"mqtts", 0, 0, "TLS"},
-    {"ssl", 0, 0, "TLS"},                   {"tls", 0, 0, "TLS"},
-    {"ws", 0, 0, "WebSocket"},              {"wss", 0, 0, "TLS and WebSocket"},
+    {"mqtt", TERN__SCHEME_TCP, 1883, NULL},
+    {"tcp", TERN__SCHEME_TCP, 1883, NULL},
+    {"unix", TERN__SCHEME_UNIX, 0, NULL},
+    {"mqtts", 0, 0, "TLS"},
+    {"ssl", 0, 0, "TLS"},
+    {"tls", 0, 0, "TLS"},
+    {"ws", 0, 0, "WebSocket"},
+    {"wss", 0, 0, "TLS and WebSocket"},
 };
 
 static int refuse(const parser *self, int error, const char *at, const char *format, ...)
@@ -56,7 +59,8 @@ static int refuse(const parser *self, int error, const char *at, const char *for
     vsnprintf(reason, sizeof reason, format, arguments);
     va_end(arguments);
     if (self->why != NULL && self->why_size != 0)
-        snprintf(self->why, self->why_size, "position %zu: %s", (size_t)(at - self->text) + 1, reason);
+        snprintf(self->why, self->why_size, "position %zu: %s", (size_t)(at - self->text) + 1,
+                 reason);
     return error;
 }
 
@@ -108,9 +112,11 @@ static int decode(parser *self, piece p, char **decoded)
             int high = piece_len(p) > 2 ? hex(p.at[1]) : -1;
             int low = piece_len(p) > 2 ? hex(p.at[2]) : -1;
             if (high < 0 || low < 0)
-                return refuse(self, TERN_E_URL, p.at, "two hexadecimal digits must follow '%%'; write '%%' itself as %%25");
+                return refuse(self, TERN_E_URL, p.at,
+                              "two hexadecimal digits must follow '%%'; write '%%' itself as %%25");
             byte = (char)(high * 16 + low);
-            if (byte == '\0') return refuse(self, TERN_E_URL, p.at, "a NUL byte (%%00) is not possible here");
+            if (byte == '\0')
+                return refuse(self, TERN_E_URL, p.at, "a NUL byte (%%00) is not possible here");
             p.at += 2;
         }
         *self->out++ = byte;
@@ -127,7 +133,8 @@ static int check_bytes(const parser *self)
     for (const char *at = self->text; *at != '\0'; at++) {
         if (*at == ' ') return refuse(self, TERN_E_URL, at, "a space; write it as %%20");
         if ((unsigned char)*at < 0x20 || *at == 0x7F)
-            return refuse(self, TERN_E_URL, at, "a control character (0x%02X)", (unsigned)(unsigned char)*at);
+            return refuse(self, TERN_E_URL, at, "a control character (0x%02X)",
+                          (unsigned)(unsigned char)*at);
     }
     return 0;
 }
@@ -135,8 +142,10 @@ static int check_bytes(const parser *self)
 static int refuse_without_scheme(const parser *self)
 {
     const char *text = self->text;
-    if (*text == '\0') return refuse(self, TERN_E_URL, text, "an empty URL; write mqtt://host or unix:///path");
-    if (*text == '/') return refuse(self, TERN_E_URL, text, "no scheme; write unix:///path for a Unix socket");
+    if (*text == '\0')
+        return refuse(self, TERN_E_URL, text, "an empty URL; write mqtt://host or unix:///path");
+    if (*text == '/')
+        return refuse(self, TERN_E_URL, text, "no scheme; write unix:///path for a Unix socket");
     size_t plain = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-");
     if (text[plain] == '\0' && plain <= 64)
         return refuse(self, TERN_E_URL, text, "no scheme; write mqtt://%s", text);
@@ -146,7 +155,8 @@ static int refuse_without_scheme(const parser *self)
 static const scheme_row *find_scheme(piece p)
 {
     for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++)
-        if (strlen(schemes[i].name) == piece_len(p) && strncasecmp(schemes[i].name, p.at, piece_len(p)) == 0)
+        if (strlen(schemes[i].name) == piece_len(p) &&
+            strncasecmp(schemes[i].name, p.at, piece_len(p)) == 0)
             return &schemes[i];
     return NULL;
 }
@@ -159,16 +169,19 @@ static int parse_scheme(const parser *self, const scheme_row **row, const char *
     piece name = {self->text, mark};
     for (const char *at = name.at; at < name.end; at++)
         if (!is_letter(*at) && (at == name.at || (!is_digit(*at) && strchr("+.-", *at) == NULL)))
-            return refuse(self, TERN_E_URL, at, "not a character of a scheme; a URL begins like mqtt://host");
-    if (name.at == name.end) return refuse(self, TERN_E_URL, name.at, "no scheme before ://; write mqtt://host");
+            return refuse(self, TERN_E_URL, at,
+                          "not a character of a scheme; a URL begins like mqtt://host");
+    if (name.at == name.end)
+        return refuse(self, TERN_E_URL, name.at, "no scheme before ://; write mqtt://host");
     *row = find_scheme(name);
     *rest = mark + 3;
     if (*row == NULL)
-        return refuse(self, TERN_E_URL, name.at, "unknown scheme \"%.*s\"; write mqtt:// or unix://",
+        return refuse(self, TERN_E_URL, name.at,
+                      "unknown scheme \"%.*s\"; write mqtt:// or unix://",
                       (int)(piece_len(name) < 32 ? piece_len(name) : 32), name.at);
     if ((*row)->scheme == 0)
-        return refuse(self, TERN_E_UNSUPPORTED, name.at, "%s:// needs %s, which is not in this build", (*row)->name,
-                      (*row)->lacks);
+        return refuse(self, TERN_E_UNSUPPORTED, name.at,
+                      "%s:// needs %s, which is not in this build", (*row)->name, (*row)->lacks);
     return 0;
 }
 
@@ -190,8 +203,10 @@ static int parse_port(const parser *self, piece p)
     if (piece_len(p) == 0) return refuse(self, TERN_E_URL, p.at, "no port after ':'");
     for (const char *at = p.at; at < p.end; at++) {
         if (*at == ':')
-            return refuse(self, TERN_E_URL, at, "a second ':'; an IPv6 address is written in brackets: [::1]:1883");
-        if (!is_digit(*at)) return refuse(self, TERN_E_URL, at, "not a digit; a port is a number from 1 to 65535");
+            return refuse(self, TERN_E_URL, at,
+                          "a second ':'; an IPv6 address is written in brackets: [::1]:1883");
+        if (!is_digit(*at))
+            return refuse(self, TERN_E_URL, at, "not a digit; a port is a number from 1 to 65535");
         port = port * 10 + (unsigned long)(*at - '0');
         if (port > UINT16_MAX) return refuse(self, TERN_E_URL, p.at, "the port is above 65535");
     }
@@ -228,10 +243,12 @@ static int parse_ipv6(parser *self, piece p)
 static int parse_name(parser *self, piece p)
 {
     if (piece_len(p) == 0) return refuse(self, TERN_E_URL, p.at, "no host");
-    if (piece_len(p) > HOST_MAX) return refuse(self, TERN_E_URL, p.at, "the host is longer than %d bytes", HOST_MAX);
+    if (piece_len(p) > HOST_MAX)
+        return refuse(self, TERN_E_URL, p.at, "the host is longer than %d bytes", HOST_MAX);
     for (const char *at = p.at; at < p.end; at++) {
         if ((unsigned char)*at >= 0x80)
-            return refuse(self, TERN_E_URL, at, "not ASCII; write an international name in its xn-- form");
+            return refuse(self, TERN_E_URL, at,
+                          "not ASCII; write an international name in its xn-- form");
         if (!is_letter(*at) && !is_digit(*at) && strchr("-._", *at) == NULL)
             return refuse(self, TERN_E_URL, at, "not a character of a host name");
     }
@@ -265,9 +282,13 @@ static int check_tail(const parser *self, const char *tail)
 {
     if (tail[0] == '/' && tail[1] == '\0') return 0;
     if (strchr(tail, '@') != NULL)
-        return refuse(self, TERN_E_URL, tail, "write '/', '?' and '#' in a user name or password as %%2F, %%3F and %%23");
-    if (*tail == '/') return refuse(self, TERN_E_URL, tail, "a path; a server's URL ends with host and port");
-    return *tail == '\0' ? 0 : refuse(self, TERN_E_URL, tail, "a query or fragment; a server's URL has none");
+        return refuse(self, TERN_E_URL, tail,
+                      "write '/', '?' and '#' in a user name or password as %%2F, %%3F and %%23");
+    if (*tail == '/')
+        return refuse(self, TERN_E_URL, tail, "a path; a server's URL ends with host and port");
+    return *tail == '\0'
+               ? 0
+               : refuse(self, TERN_E_URL, tail, "a query or fragment; a server's URL has none");
 }
 
 static int parse_tcp(parser *self, const scheme_row *row, const char *rest)
@@ -285,8 +306,8 @@ static int parse_tcp(parser *self, const scheme_row *row, const char *rest)
     bool ipv6 = strchr(self->uri->host, ':') != NULL;
     size_t used = (size_t)(self->out - (char *)self->uri->memory);
     self->uri->display = self->out;
-    snprintf(self->out, self->uri->memory_size - used, "%s://%s%s%s:%u", row->name, ipv6 ? "[" : "", self->uri->host,
-             ipv6 ? "]" : "", (unsigned)self->uri->port);
+    snprintf(self->out, self->uri->memory_size - used, "%s://%s%s%s:%u", row->name, ipv6 ? "[" : "",
+             self->uri->host, ipv6 ? "]" : "", (unsigned)self->uri->port);
     return 0;
 }
 
@@ -295,9 +316,12 @@ static int parse_unix(parser *self, const char *rest)
     piece path = {rest, rest + strlen(rest)};
     if (*rest == '\0' || strcmp(rest, "/") == 0)
         return refuse(self, TERN_E_URL, rest, "no path; write unix:///path");
-    if (*rest != '/') return refuse(self, TERN_E_URL, rest, "a Unix socket's path must be absolute: unix:///path");
+    if (*rest != '/')
+        return refuse(self, TERN_E_URL, rest,
+                      "a Unix socket's path must be absolute: unix:///path");
     const char *mark = rest + strcspn(rest, "?#");
-    if (*mark != '\0') return refuse(self, TERN_E_URL, mark, "write '?' and '#' in a path as %%3F and %%23");
+    if (*mark != '\0')
+        return refuse(self, TERN_E_URL, mark, "write '?' and '#' in a path as %%3F and %%23");
     int rc = decode(self, path, &self->uri->host);
     if (rc != 0) return rc;
     self->uri->display = copy(self, self->text, strlen(self->text));
@@ -314,7 +338,8 @@ int tern__uri_parse(const char *text, tern__uri *uri, char *why, size_t why_size
     int rc = check_bytes(&self);
     if (rc == 0) rc = parse_scheme(&self, &row, &rest);
     if (rc != 0) return rc;
-    /* Parts and display together: each byte at most twice, with the longest scheme, port and NULs. */
+    /* Parts and display together: each byte at most twice, with the longest scheme, port and NULs.
+     */
     uri->memory_size = 2 * strlen(text) + 64;
     uri->memory = tern__calloc(1, uri->memory_size);
     if (uri->memory == NULL) return TERN_E_NOMEM;
