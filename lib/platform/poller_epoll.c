@@ -65,7 +65,8 @@ static int control(const epoll_poller *self, int operation, int fd, const watche
 static int add(tern__poller *poller, int fd, unsigned interest, tern__source *source)
 {
     epoll_poller *self = (epoll_poller *)poller;
-    if (fd < 0) return TERN_E_SYSTEM;
+    const watched *known = row_of(self, fd);
+    if (fd < 0 || (known != NULL && known->source != NULL)) return TERN_E_SYSTEM;
     void *rows = self->rows;
     int rc = tern__poller_grow(&rows, &self->row_count, sizeof(watched), fd);
     self->rows = rows;
