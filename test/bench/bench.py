@@ -58,7 +58,7 @@ def rows(quick):
         Row("sub", 1, 256, libraries=ALL, target=targets(8, 16)),
         Row("sub", 1, 4096, libraries=ALL, quick=False),
         Row("roundtrip", 1, 16, libraries=ALL, target={"libmosquitto": 0.95, "paho-sync": 900}),
-        Row("latency", 1, 16, libraries=ALL, count=2 if quick else 100, repeat=1),
+        Row("latency", 1, 16, libraries=ALL, count=2 if quick else 30, repeat=1),
         Row("offline", 1, 64, libraries=["tern", "libmosquitto", "paho-async"], repeat=1 if quick else 3,
             count={"tern": 1000000, "libmosquitto": 5000 if quick else 30000, "paho-async": 3000 if quick else 30000}),
         Row("idle", 0, 0, libraries=["tern", "libmosquitto"], repeat=1,
