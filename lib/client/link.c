@@ -194,14 +194,14 @@ static bool fall_back(tern__link *link, const tern__failure *failure, bool greet
 
 /* The next server of the list, or a wait when all of them were tried, or when an established connection broke: a server that
  * accepts and closes again must not be hammered [C18]. Returns the delay in ms; -1: no more attempts. */
-static int64_t plan_retry(tern__link *link, bool was_up, uint64_t now)
+static int64_t plan_retry(tern__link *link, bool was_up)
 {
     size_t count = link->options->server_count;
     if (!was_up) link->server = (link->server + 1) % count;
     if (!was_up && link->tried < count) return 0;
     link->tried = 0;
     uint32_t delay_ms = 0;
-    return tern__backoff_next(&link->backoff, now, &delay_ms) ? (int64_t)delay_ms : -1;
+    return tern__backoff_next(&link->backoff, &delay_ms) ? (int64_t)delay_ms : -1;
 }
 
 static void count_end(tern_client *client, bool was_up)
@@ -238,7 +238,7 @@ void tern__link_lost(tern_client *client, const tern__failure *failure, uint64_t
     bool again = fall_back(link, &told, state == TERN__LINK_GREETING);
     bool final = link->closing || (!again && told.fatal && !link->options->retry_refused);
     size_t server = link->server;
-    int64_t delay = again ? 0 : final ? -1 : plan_retry(link, was_up, now);
+    int64_t delay = again ? 0 : final ? -1 : plan_retry(link, was_up);
     size_t next = link->server;
     link->server = server; /* the report is about the one that failed */
     tern__report(client, kind, &told, delay);

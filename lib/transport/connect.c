@@ -93,8 +93,8 @@ static void fail_race(tern__connect *attempt)
 {
     const int os_error = attempt->last_os_error;
     tern__connect_failure failure = {error_of(os_error), TERN_STEP_CONNECT, os_error, ""};
-    char peer[128];
-    char cause[96];
+    char peer[112];
+    char cause[88];
     char others[48] = "";
     tern__address_text(&attempt->racers[attempt->last_failed].address, peer, sizeof peer);
     tern__os_error_text(os_error, cause, sizeof cause);

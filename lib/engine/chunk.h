@@ -1,0 +1,108 @@
+/* The inside of the outbox: chunks of encoded messages with their records. See outbox.h for the whole.
+ *
+ * A chunk is one allocation: packets grow from its start, records from its end. A record's id is the chunk's first id plus its
+ * index. Room for what is to come: a dropped message is a record in state DONE (a hole); a unit of several entries is a flag on
+ * all but its last record; a store keeps records by their ids; what is composed at sending has its bytes in a scratch chunk.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef TERN_ENGINE_CHUNK_H
+#define TERN_ENGINE_CHUNK_H
+
+#include <stdbool.h>
+
+#include "base/list.h"
+#include "engine/outbox.h"
+
+/* States of an entry. QoS 0: WAITING, STAGED, DONE. QoS 1: WAITING, STAGED, SENT, DONE. QoS 2: ..., SENT, RELEASED, DONE.
+ * A lost session leads back from SENT to WAITING. UNTOLD: done, but memory ran out for telling; next DONE. */
+enum {
+    TERN__ENTRY_WAITING,
+    TERN__ENTRY_STAGED,
+    TERN__ENTRY_SENT,
+    TERN__ENTRY_RELEASED, /* PUBREC came: the payload is gone, PUBREL is owed */
+    TERN__ENTRY_UNTOLD,
+    TERN__ENTRY_DONE
+};
+
+typedef struct tern__entry {
+    tern__completion *completion;
+    uint64_t expires_us; /* 0 never; UNTOLD: outcome, cause, reason (see outbox.c) */
+    uint32_t offset;     /* of the packet in the chunk */
+    uint32_t len;
+    uint32_t id_offset;  /* of the packet id in the packet; 0 for QoS 0 */
+    uint16_t packet_id;  /* STAGED, SENT, RELEASED */
+    uint8_t state;
+    uint8_t qos : 2;
+    uint8_t v5 : 1;      /* the form of its bytes */
+    uint8_t lose : 1;    /* 3.1.1 may leave the properties out */
+    uint8_t retain : 1;
+    uint8_t has_props : 1;
+    uint8_t begun : 1;   /* some byte of it went out on this connection */
+    uint8_t freed : 1;   /* the room of its bytes was given back */
+} tern__entry;
+
+typedef struct tern__chunk {
+    tern__list link; /* the engine's list, or the producer's of fresh ones */
+    uint64_t first_id;
+    uint32_t cap;   /* bytes, records included; a multiple of the records' alignment */
+    uint32_t len;   /* bytes of packets; the producer's */
+    uint32_t count; /* records; the producer's */
+    uint32_t taken; /* records that the engine took over */
+    uint32_t live;  /* of those, not DONE */
+    uint32_t first_live; /* none before it is live: a hint that only grows */
+    uint32_t staged;     /* records that the output points at */
+    bool sealed;    /* nothing will be appended any more; as of the last sync */
+    _Alignas(8) uint8_t bytes[];
+} tern__chunk;
+
+static inline tern__entry *tern__chunk_entry(tern__chunk *chunk, uint32_t index)
+{
+    return (tern__entry *)(void *)(chunk->bytes + chunk->cap) - 1 - index;
+}
+
+struct tern__outbox {
+    /* The producer's, under the owner's lock. */
+    tern__chunk *tail;
+    tern__chunk *spare;
+    tern__list fresh; /* chunks that the engine does not know yet */
+    uint64_t next_id;
+    size_t bytes;
+    size_t count;
+    size_t bytes_peak;
+    size_t count_peak;
+    size_t max_bytes;
+    size_t max_count;
+    size_t unsynced;
+    uint32_t next_cap; /* of the next chunk */
+    int form;          /* protocol version in which packets are encoded */
+    /* The engine's. */
+    tern__list chunks; /* in the order of ids */
+    tern__chunk *cursor; /* where the next first transmission is; NULL: at the end of `chunks` */
+    uint32_t cursor_index;
+    uint64_t taken_id;   /* the last id taken over */
+    size_t freed_bytes;  /* to be given back at the next sync */
+    size_t freed_count;
+    uint64_t open;       /* entries taken over and not DONE */
+    uint64_t untold;     /* entries UNTOLD */
+    int wanted_form;
+    bool trim;           /* idle: give the empty tail back */
+};
+
+void tern__outbox_init(tern__outbox *outbox, size_t max_bytes, size_t max_count);
+void tern__outbox_deinit(tern__outbox *outbox);
+/* See tern__engine_sync_locked(). */
+bool tern__outbox_sync_locked(tern__outbox *outbox);
+
+/* The entry at the cursor, NULL at the end; tern__outbox_advance() steps over it. */
+tern__entry *tern__outbox_next(tern__outbox *outbox, tern__chunk **chunk, uint32_t *index);
+void tern__outbox_advance(tern__outbox *outbox);
+/* The cursor goes back to this entry, if it stands behind it. */
+void tern__outbox_rewind(tern__outbox *outbox, tern__chunk *chunk, uint32_t index);
+/* The entry's bytes are not needed any more: their room is given back, the record stays. */
+void tern__outbox_release_bytes(tern__outbox *outbox, tern__entry *entry);
+/* The output points at this entry no longer; its chunk is freed where that was all that kept it. */
+void tern__outbox_unstage(tern__outbox *outbox, tern__chunk *chunk);
+/* The entry is DONE; its chunk is freed with its last one. */
+void tern__outbox_done(tern__outbox *outbox, tern__chunk *chunk, uint32_t index);
+/* Every id up to and including this one is DONE. */
+uint64_t tern__outbox_settled(tern__outbox *outbox);
+#endif

@@ -1,0 +1,43 @@
+/* Keepalive: pings on silence in either direction, and the verdict that the peer is dead.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "engine/machine.h"
+
+void tern__keepalive_start(tern__keepalive *k, uint16_t seconds, uint64_t timeout_us, uint64_t now)
+{
+    k->interval_us = (uint64_t)seconds * 1000000;
+    k->timeout_us = timeout_us;
+    k->last_sent = k->last_received = now;
+    k->pinged_at = 0;
+}
+
+/* A margin makes up for the time between the decision and the byte: the gap never exceeds the keep alive.
+ * [MQTT5-3.1.2-20] [MQTT311-3.1.2-23] */
+static uint64_t due_at(const tern__keepalive *k)
+{
+    enum { LARGEST_MARGIN_US = 2000000 };
+    uint64_t margin = k->interval_us / 4 < LARGEST_MARGIN_US ? k->interval_us / 4 : LARGEST_MARGIN_US;
+    uint64_t sent = k->last_sent + k->interval_us - margin;
+    uint64_t received = k->last_received + k->interval_us;
+    return sent < received ? sent : received;
+}
+
+uint64_t tern__keepalive_deadline(const tern__keepalive *k)
+{
+    if (k->interval_us == 0) return UINT64_MAX;
+    uint64_t verdict = k->pinged_at != 0 && !k->paused ? k->pinged_at + k->timeout_us : UINT64_MAX;
+    if (k->pinged_at != 0 && k->last_sent < k->pinged_at) return verdict; /* the ping has not even left */
+    uint64_t due = due_at(k);
+    if (k->pinged_at != 0 && k->last_received + k->interval_us <= due) due = UINT64_MAX; /* asked already */
+    return due < verdict ? due : verdict;
+}
+
+bool tern__keepalive_tick(tern__keepalive *k, uint64_t now, bool *ping)
+{
+    *ping = false;
+    if (k->interval_us == 0) return false;
+    if (k->pinged_at != 0 && !k->paused && now >= k->pinged_at + k->timeout_us) return true;
+    if (now < tern__keepalive_deadline(k)) return false;
+    *ping = true;
+    if (k->pinged_at == 0) k->pinged_at = now;
+    return false;
+}

@@ -1,0 +1,303 @@
+/* The outbox: one ordered log of first transmissions.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "engine/outbox.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "codec/encode.h"
+#include "engine/chunk.h"
+
+enum { FIRST_CHUNK = 2 << 10, LARGEST_CHUNK = 64 << 10 };
+
+void tern__outbox_init(tern__outbox *outbox, size_t max_bytes, size_t max_count)
+{
+    memset(outbox, 0, sizeof *outbox);
+    tern__list_init(&outbox->fresh);
+    tern__list_init(&outbox->chunks);
+    outbox->next_id = 1;
+    outbox->max_bytes = max_bytes;
+    outbox->max_count = max_count;
+    outbox->next_cap = FIRST_CHUNK;
+    outbox->form = outbox->wanted_form = TERN__V5;
+}
+
+static void free_chunks(tern__list *list)
+{
+    tern__list *link;
+    while ((link = tern__list_shift(list)) != NULL) tern__free(TERN__CONTAINER(link, tern__chunk, link));
+}
+
+void tern__outbox_deinit(tern__outbox *outbox)
+{
+    free_chunks(&outbox->chunks);
+    free_chunks(&outbox->fresh);
+    tern__free(outbox->spare);
+}
+
+/* ---- the producer's half ---- */
+
+static tern__chunk *chunk_new(size_t cap)
+{
+    cap = (cap + 7) & ~(size_t)7;
+    if (cap > UINT32_MAX) return NULL;
+    tern__chunk *chunk = tern__malloc(sizeof *chunk + cap);
+    if (chunk == NULL) return NULL;
+    memset(chunk, 0, sizeof *chunk);
+    tern__list_init(&chunk->link);
+    chunk->cap = (uint32_t)cap;
+    return chunk;
+}
+
+/* A tail with room for a packet of `len` bytes and its record. */
+static tern__chunk *roll_locked(tern__outbox *outbox, size_t len)
+{
+    tern__chunk *tail = outbox->tail;
+    size_t need = len + sizeof(tern__entry);
+    if (tail != NULL && tail->len + need + (size_t)tail->count * sizeof(tern__entry) <= tail->cap) return tail;
+    tern__chunk *chunk = outbox->spare;
+    if (chunk != NULL && chunk->cap >= need) {
+        outbox->spare = NULL;
+    } else {
+        chunk = chunk_new(need > outbox->next_cap ? need : outbox->next_cap);
+        if (chunk == NULL) return NULL;
+        if (outbox->next_cap < LARGEST_CHUNK) outbox->next_cap *= 2;
+    }
+    chunk->first_id = outbox->next_id;
+    tern__list_append(&outbox->fresh, &chunk->link);
+    outbox->tail = chunk;
+    return chunk;
+}
+
+static bool is_full_locked(const tern__outbox *outbox, size_t cost)
+{
+    if (outbox->count == 0) return false;
+    if (outbox->max_count != 0 && outbox->count >= outbox->max_count) return true;
+    return outbox->bytes + cost > outbox->max_bytes;
+}
+
+int tern__outbox_append_locked(tern__outbox *outbox, const tern__submission *submission, uint64_t *id)
+{
+    tern__publish_layout layout;
+    tern__publish_measure(&submission->publish, &submission->props, outbox->form, &layout);
+    if (layout.len == 0) return TERN_E_TOO_LARGE;
+    bool v5 = outbox->form == TERN__V5;
+    bool keep_props = submission->props.len != 0;
+    if (!v5 && keep_props) { /* another server may be able to carry them: the form of 5 keeps them */
+        tern__publish_measure(&submission->publish, &submission->props, TERN__V5, &layout);
+        if (layout.len == 0) return TERN_E_TOO_LARGE;
+        v5 = true;
+    }
+    size_t cost = layout.len + sizeof(tern__entry);
+    if (is_full_locked(outbox, cost)) return TERN_E_OUTBOX_FULL;
+    tern__chunk *chunk = roll_locked(outbox, layout.len);
+    if (chunk == NULL) return TERN_E_NOMEM;
+    tern__entry *entry = tern__chunk_entry(chunk, chunk->count);
+    *entry = (tern__entry){
+        .completion = submission->completion,
+        .expires_us = submission->expires_us,
+        .offset = chunk->len,
+        .len = (uint32_t)layout.len,
+        .id_offset = layout.id_offset,
+        .qos = submission->publish.qos & 3u,
+        .v5 = v5,
+        .lose = submission->lose_properties,
+        .retain = submission->publish.retain,
+        .has_props = keep_props,
+    };
+    tern__publish_write(&submission->publish, &submission->props, v5 ? TERN__V5 : TERN__V311, &layout,
+                        chunk->bytes + chunk->len);
+    chunk->len += (uint32_t)layout.len;
+    chunk->count++;
+    outbox->bytes += cost;
+    outbox->count++;
+    outbox->unsynced += layout.len;
+    if (outbox->bytes > outbox->bytes_peak) outbox->bytes_peak = outbox->bytes;
+    if (outbox->count > outbox->count_peak) outbox->count_peak = outbox->count;
+    *id = outbox->next_id++;
+    if (submission->completion != NULL) submission->completion->id = *id;
+    return 0;
+}
+
+size_t tern__outbox_unsynced_bytes_locked(const tern__outbox *outbox)
+{
+    return outbox->unsynced;
+}
+
+size_t tern__outbox_bytes_locked(const tern__outbox *outbox)
+{
+    return outbox->bytes;
+}
+
+size_t tern__outbox_count_locked(const tern__outbox *outbox)
+{
+    return outbox->count;
+}
+
+size_t tern__outbox_bytes_peak_locked(const tern__outbox *outbox)
+{
+    return outbox->bytes_peak;
+}
+
+size_t tern__outbox_count_peak_locked(const tern__outbox *outbox)
+{
+    return outbox->count_peak;
+}
+
+uint64_t tern__outbox_last_id_locked(const tern__outbox *outbox)
+{
+    return outbox->next_id - 1;
+}
+
+/* ---- where the halves meet ---- */
+
+static tern__chunk *last_chunk(tern__outbox *outbox)
+{
+    return tern__list_empty(&outbox->chunks) ? NULL : TERN__CONTAINER(outbox->chunks.prev, tern__chunk, link);
+}
+
+static tern__chunk *following(tern__outbox *outbox, tern__chunk *chunk)
+{
+    return chunk->link.next == &outbox->chunks ? NULL : TERN__CONTAINER(chunk->link.next, tern__chunk, link);
+}
+
+static void drop_chunk(tern__outbox *outbox, tern__chunk *chunk)
+{
+    if (outbox->cursor == chunk) {
+        outbox->cursor = following(outbox, chunk);
+        outbox->cursor_index = 0;
+    }
+    tern__list_remove(&chunk->link);
+    tern__free(chunk);
+}
+
+/* The engine learns what the chunk holds by now. */
+static void take_over(tern__outbox *outbox, tern__chunk *chunk)
+{
+    uint32_t more = chunk->count - chunk->taken;
+    chunk->taken = chunk->count;
+    chunk->live += more;
+    chunk->sealed = chunk != outbox->tail;
+    outbox->open += more;
+    if (more != 0) outbox->taken_id = chunk->first_id + chunk->count - 1;
+    if (more != 0 && outbox->cursor == NULL) {
+        outbox->cursor = chunk;
+        outbox->cursor_index = chunk->taken - more;
+    }
+}
+
+/* An empty tail starts over, or goes where the client is idle. */
+static void reuse_tail(tern__outbox *outbox)
+{
+    tern__chunk *tail = outbox->tail;
+    if (tail == NULL || tail->live != 0 || tail->taken != tail->count || tail->staged != 0) return;
+    if (outbox->trim) {
+        outbox->tail = NULL;
+        drop_chunk(outbox, tail);
+        tern__free(outbox->spare);
+        outbox->spare = NULL;
+        outbox->next_cap = FIRST_CHUNK;
+        return;
+    }
+    if (outbox->cursor == tail) outbox->cursor = NULL;
+    tail->first_id = outbox->next_id;
+    tail->len = tail->count = tail->taken = tail->first_live = 0;
+}
+
+bool tern__outbox_sync_locked(tern__outbox *outbox)
+{
+    outbox->form = outbox->wanted_form;
+    if (outbox->unsynced != 0 || !tern__list_empty(&outbox->fresh)) {
+        tern__chunk *last = last_chunk(outbox);
+        if (last != NULL && !last->sealed) {
+            take_over(outbox, last);
+            if (last->sealed && last->live == 0 && last->staged == 0) drop_chunk(outbox, last);
+        }
+        tern__list *link;
+        while ((link = tern__list_shift(&outbox->fresh)) != NULL) {
+            tern__list_append(&outbox->chunks, link);
+            take_over(outbox, TERN__CONTAINER(link, tern__chunk, link));
+        }
+        outbox->unsynced = 0;
+    }
+    reuse_tail(outbox);
+    outbox->trim = false;
+    if (outbox->freed_bytes == 0 && outbox->freed_count == 0) return false;
+    outbox->bytes -= outbox->freed_bytes;
+    outbox->count -= outbox->freed_count;
+    outbox->freed_bytes = outbox->freed_count = 0;
+    return true;
+}
+
+/* ---- the engine's half ---- */
+
+/* Moves the cursor to the next entry that waits. */
+static void settle_cursor(tern__outbox *outbox)
+{
+    while (outbox->cursor != NULL) {
+        tern__chunk *chunk = outbox->cursor;
+        for (; outbox->cursor_index < chunk->taken; outbox->cursor_index++)
+            if (tern__chunk_entry(chunk, outbox->cursor_index)->state == TERN__ENTRY_WAITING) return;
+        outbox->cursor = following(outbox, chunk);
+        outbox->cursor_index = 0;
+    }
+}
+
+tern__entry *tern__outbox_next(tern__outbox *outbox, tern__chunk **chunk, uint32_t *index)
+{
+    settle_cursor(outbox);
+    if (outbox->cursor == NULL) return NULL;
+    *chunk = outbox->cursor;
+    *index = outbox->cursor_index;
+    return tern__chunk_entry(*chunk, *index);
+}
+
+void tern__outbox_advance(tern__outbox *outbox)
+{
+    outbox->cursor_index++;
+}
+
+void tern__outbox_rewind(tern__outbox *outbox, tern__chunk *chunk, uint32_t index)
+{
+    uint64_t id = chunk->first_id + index;
+    if (outbox->cursor != NULL && outbox->cursor->first_id + outbox->cursor_index <= id) return;
+    outbox->cursor = chunk;
+    outbox->cursor_index = index;
+}
+
+void tern__outbox_release_bytes(tern__outbox *outbox, tern__entry *entry)
+{
+    if (!entry->freed) outbox->freed_bytes += entry->len;
+    entry->freed = 1;
+}
+
+void tern__outbox_unstage(tern__outbox *outbox, tern__chunk *chunk)
+{
+    chunk->staged--;
+    if (chunk->live == 0 && chunk->sealed && chunk->staged == 0) drop_chunk(outbox, chunk);
+}
+
+void tern__outbox_done(tern__outbox *outbox, tern__chunk *chunk, uint32_t index)
+{
+    tern__entry *entry = tern__chunk_entry(chunk, index);
+    assert(entry->state != TERN__ENTRY_DONE && "an entry ends once");
+    entry->state = TERN__ENTRY_DONE;
+    outbox->freed_bytes += (entry->freed ? 0 : entry->len) + sizeof *entry;
+    outbox->freed_count++;
+    outbox->open--;
+    chunk->live--;
+    if (chunk->live == 0 && chunk->sealed && chunk->staged == 0) drop_chunk(outbox, chunk);
+}
+
+uint64_t tern__outbox_settled(tern__outbox *outbox)
+{
+    for (tern__list *link = outbox->chunks.next; link != &outbox->chunks; link = link->next) {
+        tern__chunk *chunk = TERN__CONTAINER(link, tern__chunk, link);
+        while (chunk->first_live < chunk->taken &&
+               tern__chunk_entry(chunk, chunk->first_live)->state == TERN__ENTRY_DONE)
+            chunk->first_live++;
+        if (chunk->first_live < chunk->taken) return chunk->first_id + chunk->first_live - 1;
+    }
+    return outbox->taken_id;
+}
