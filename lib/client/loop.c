@@ -248,6 +248,7 @@ static void serve(tern_client *client, uint64_t now)
     take_commands(client, now);
     take_acks(client);
     update_pause(client, now);
+    if (client->link.closing) sync_engine(client); /* what was published last drains too */
     do {
         pump_events(client, now);
         write_out(client, now);

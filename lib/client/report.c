@@ -50,7 +50,7 @@ static void describe(const tern_client *client, tern_event_kind kind, const tern
         break;
     case TERN_EVENT_CONNECT_FAILED:
         n = snprintf(text, size, "connecting to %s failed (%s): %s", server,
-                     failure != NULL ? tern_step_name(failure->step) : "", cause);
+                     failure != NULL && failure->step != TERN_STEP_NONE ? tern_step_name(failure->step) : "stopped", cause);
         break;
     case TERN_EVENT_DISCONNECTED:
         n = snprintf(text, size, failure != NULL ? "connection to %s lost: %s" : "disconnected from %s", server, cause);

@@ -27,13 +27,13 @@ static const uint32_t types_v311 = BOTH_WAYS | ONE_WAY;
 static const uint32_t types_v5 =
     BOTH_WAYS | ONE_WAY | TERN__BY_SERVER(TERN__DISCONNECT) | TERN__BY_BOTH(TERN__AUTH);
 
-static int refuse(tern__fault *fault, uint8_t reason, size_t offset, const char *rule)
+static TERN__COLD int refuse(tern__fault *fault, uint8_t reason, size_t offset, const char *rule)
 {
     (void)tern__fault_set(fault, reason, offset, rule);
     return TERN_E_MALFORMED;
 }
 
-static int bad_header(uint8_t header, int version, tern__fault *fault)
+static TERN__COLD int bad_header(uint8_t header, int version, tern__fault *fault)
 {
     int type = header >> 4;
     if (type == 0) return refuse(fault, TERN__REASON_MALFORMED, 0, "packet type 0 is reserved [2.1.2]");
@@ -44,8 +44,16 @@ static int bad_header(uint8_t header, int version, tern__fault *fault)
     return refuse(fault, TERN__REASON_PROTOCOL, 0, "the peer may not send packets of this type [2.1.2]");
 }
 
-/* The remaining length of two bytes and more; kept apart from the common single byte. */
-static int long_length(const uint8_t *data, size_t avail, tern__frame *frame, tern__fault *fault)
+static inline int check_size(const tern__frame *frame, uint32_t max, tern__fault *fault)
+{
+    if (frame->len <= max) return 0;
+    return refuse(fault, TERN__REASON_TOO_LARGE, 1,
+                  "the packet is larger than the maximum packet size [3.1.2.11.4]"); /* [MQTT5-3.1.2-24] */
+}
+
+/* A remaining length of two bytes and more; kept apart from the common single byte. */
+static __attribute__((noinline)) int long_length(const uint8_t *data, size_t avail, uint32_t max,
+                                                 tern__frame *frame, tern__fault *fault)
 {
     size_t value = 0;
     for (unsigned i = 1; i <= 4; i++) {
@@ -57,7 +65,7 @@ static int long_length(const uint8_t *data, size_t avail, tern__frame *frame, te
                           "the remaining length is not in its shortest form [1.5.5]"); /* [MQTT5-1.5.5-1] */
         frame->head_len = (uint8_t)(1 + i);
         frame->len = 1 + i + value;
-        return 0;
+        return check_size(frame, max, fault);
     }
     return refuse(fault, TERN__REASON_MALFORMED, 1, "the remaining length has more than four bytes [2.1.4]");
 }
@@ -71,15 +79,8 @@ int tern__frame_peek(const uint8_t *data, size_t avail, uint32_t max, int versio
     if ((legal_flags[header >> 4] >> (header & 15) & 1) == 0 || !tern__set_has(types, header >> 4, sender))
         return bad_header(header, version, fault);
     frame->header = header;
-    if (avail >= 2 && data[1] < 0x80) {
-        frame->head_len = 2;
-        frame->len = 2 + (size_t)data[1];
-    } else {
-        int rc = long_length(data, avail, frame, fault);
-        if (rc != 0) return rc;
-    }
-    if (frame->len > max)
-        return refuse(fault, TERN__REASON_TOO_LARGE, 1,
-                      "the packet is larger than the maximum packet size [3.1.2.11.4]"); /* [MQTT5-3.1.2-24] */
-    return 0;
+    if (avail < 2 || data[1] >= 0x80) return long_length(data, avail, max, frame, fault);
+    frame->head_len = 2;
+    frame->len = 2 + (size_t)data[1];
+    return check_size(frame, max, fault);
 }

@@ -7,45 +7,13 @@
 #include <tern/error.h>
 
 #include "base/utf8.h"
+#include "codec/topic_scan.h"
+#include "codec/wire.h"
 
 enum { TEXT_MAX = 65535 };
 
-#define EACH_BYTE(byte) (UINT64_C(0x0101010101010101) * (byte))
-
-/* Nonzero where one of eight bytes is NUL, '+', '#' or beyond ASCII. '+' and '#' differ in bit 3 alone. A borrow
- * can mark a harmless byte only above one that is marked rightly, so the answer as a whole is exact. */
-static inline uint64_t marks(uint64_t word)
-{
-    uint64_t wildcards = (word | EACH_BYTE(0x08)) ^ EACH_BYTE('+');
-    return (word | (word - EACH_BYTE(1)) | (wildcards - EACH_BYTE(1))) & EACH_BYTE(0x80);
-}
-
-static inline uint64_t load8(const char *p)
-{
-    uint64_t word;
-    memcpy(&word, p, sizeof word);
-    return word;
-}
-
-static inline uint64_t load4(const char *p)
-{
-    uint32_t word;
-    memcpy(&word, p, sizeof word);
-    return word;
-}
-
-/* marks() of 1 to 7 bytes, some of them looked at twice. */
-static inline uint64_t short_marks(const char *p, size_t len)
-{
-    if (len >= 4) return marks(load4(p) | load4(p + len - 4) << 32);
-    uint64_t first = (uint8_t)p[0];
-    uint64_t middle = (uint8_t)p[len / 2];
-    uint64_t last = (uint8_t)p[len - 1];
-    return marks(first | middle << 8 | last << 16 | EACH_BYTE('a') << 24);
-}
-
 /* What has marks: the slow lane tells text from faults. */
-static int check_marked(const char *topic, size_t len)
+static TERN__COLD int check_marked(const char *topic, size_t len)
 {
     if (!tern__utf8_valid(topic, len)) return TERN_E_UTF8;
     bool wildcard = memchr(topic, '+', len) != NULL || memchr(topic, '#', len) != NULL;
@@ -55,14 +23,8 @@ static int check_marked(const char *topic, size_t len)
 int tern__topic_check(const char *topic, size_t len)
 {
     if (len - 1 >= TEXT_MAX) return len == 0 ? TERN_E_TOPIC : TERN_E_TOO_LARGE; /* [MQTT5-4.7.3-1] [MQTT5-4.7.3-3] */
-    uint64_t found = 0;
-    if (len < 8) {
-        found = short_marks(topic, len);
-    } else {
-        for (size_t i = 0; i + 8 < len; i += 8) found |= marks(load8(topic + i));
-        found |= marks(load8(topic + len - 8));
-    }
-    return found == 0 ? 0 : check_marked(topic, len);
+    if (tern__topic_marks((const uint8_t *)topic, len) == 0) return 0;
+    return check_marked(topic, len);
 }
 
 bool tern__filter_shared(const char *filter, size_t len, size_t *rest)

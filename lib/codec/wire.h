@@ -10,6 +10,9 @@
 
 #include "codec/packet.h"
 
+/* Keeps what seldom runs out of the way of what always does. */
+#define TERN__COLD __attribute__((cold, noinline))
+
 enum { TERN__VARINT_MAX = 268435455 };
 
 /* MQTT 5 reason codes that answer bad input. */

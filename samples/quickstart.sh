@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds Tern, and runs its main job against Debian's mosquitto on a free loopback port.
+# SPDX-License-Identifier: Apache-2.0
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+. "$root/samples/install-packages.sh"
+install_missing gcc libc6-dev cmake ninja-build pkg-config mosquitto
+
+build=${TERN_BUILD_DIR:-$root/build}/quickstart
+echo "building in $build"
+cmake -S "$root" -B "$build" -G Ninja -DTERN_TESTS=OFF >/dev/null
+cmake --build "$build" --target quickstart
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+mosquitto=$(PATH=$PATH:/usr/sbin:/usr/local/sbin command -v mosquitto)
+"$build/samples/quickstart" "$mosquitto" "$scratch"

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, runs every test, and prints ctest's summary.
+# Usage: test/run.sh [--quick | --lane NAME]...   lanes: main, asan, tsan, clang, install
+# SPDX-License-Identifier: Apache-2.0
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+. "$root/samples/install-packages.sh"
+builds=${TERN_BUILD_DIR:-$root/build}
+jobs=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
+lanes=()
+
+while [ $# -gt 0 ]; do
+    case "$1" in
+    --quick) lanes+=(main) ;;
+    --lane) lanes+=("$2"); shift ;;
+    *) sed -n '2,3s/^# //p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+    esac
+    shift
+done
+[ ${#lanes[@]} -gt 0 ] || lanes=(main asan tsan clang install)
+
+install_missing gcc g++ libc6-dev cmake ninja-build pkg-config libcmocka-dev mosquitto mosquitto-clients python3 clang
+
+# build NAME [CMAKE-OPTION...]: configures and builds in a folder of its own.
+build() {
+    local name=$1
+    shift
+    echo "== $name: building"
+    cmake -S "$root" -B "$builds/$name" -G Ninja -DTERN_WERROR=ON "$@" >"$builds/$name.log" 2>&1 ||
+        { cat "$builds/$name.log"; return 1; }
+    cmake --build "$builds/$name" -j "$jobs" >"$builds/$name.log" 2>&1 || { cat "$builds/$name.log"; return 1; }
+}
+
+# check NAME [CTEST-OPTION...]: runs the tests of a build; ctest prints its summary.
+check() {
+    local name=$1
+    shift
+    echo "== $name: testing"
+    ctest --test-dir "$builds/$name" --output-on-failure -j "$jobs" "$@"
+}
+
+lane_main() {
+    build main
+    check main
+}
+
+lane_asan() {
+    build asan -DTERN_SANITIZE=address,undefined
+    UBSAN_OPTIONS=print_stacktrace=1 check asan
+}
+
+lane_tsan() {
+    build tsan -DTERN_SANITIZE=thread
+    check tsan -R '^(unit\.(platform|client|transport)|net|interop|samples)'
+}
+
+lane_clang() {
+    CC=clang build clang
+}
+
+lane_install() {
+    build release -DCMAKE_BUILD_TYPE=Release -DTERN_TESTS=OFF
+    echo "== install: the installed package"
+    "$root/test/abi/installed.sh" "$root" "$builds/release" "$builds/install"
+}
+
+mkdir -p "$builds"
+for lane in "${lanes[@]}"; do
+    "lane_$lane"
+done
+echo "all lanes passed: ${lanes[*]}"
