@@ -41,6 +41,8 @@ static double seconds_since(const struct timespec *began)
     return (double)(now.tv_sec - began->tv_sec) + (double)(now.tv_nsec - began->tv_nsec) / 1e9;
 }
 
+static void say(const story *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 static void say(const story *s, const char *format, ...)
 {
     va_list args;

@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# tern-pub and tern-sub against a broker: check.sh TERN_PUB TERN_SUB URL (with-broker.sh gives the URL).
+# SPDX-License-Identifier: Apache-2.0
+set -uo pipefail
+pub=$1
+sub=$2
+url=$3
+scratch=$(mktemp -d)
+trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$scratch"' EXIT
+failed=0
+
+# expect STATUS NAME COMMAND...: the command ends with that status.
+expect() {
+    local want=$1 name=$2 got=0
+    shift 2
+    "$@" >"$scratch/out" 2>"$scratch/err" </dev/null || got=$?
+    [ "$got" -eq "$want" ] && return
+    echo "FAILED $name: status $got, not $want"
+    sed 's/^/    /' "$scratch/out" "$scratch/err"
+    failed=1
+}
+
+# says TEXT: the last command's standard error holds it.
+says() {
+    grep -q -- "$1" "$scratch/err" || { echo "FAILED: no \"$1\" in: $(cat "$scratch/err")"; failed=1; }
+}
+
+expect 0 help "$pub" --help
+expect 0 version "$sub" --version
+expect 1 'no topic' "$pub" -m x "$url"
+says 'TOPIC'
+expect 1 'no message' "$pub" -t a "$url"
+expect 1 'unknown option' "$pub" --no-such-option
+expect 1 'QoS 3' "$pub" -t a -m x -q 3 "$url"
+expect 1 'bad port' "$pub" -t a -m x -p 70000
+expect 1 'bad topic' "$pub" -t 'a/#' -m x "$url"
+expect 1 'bad filter' "$sub" -t 'a/#/b' "$url"
+expect 1 'unknown scheme' "$pub" -t a -m x gopher://localhost
+expect 2 'a name that does not exist ends at once' timeout 30 "$pub" -t a -m x -W 60 mqtt://no-such-host.invalid
+says 'no-such-host.invalid'
+expect 27 'nobody there, -W' "$pub" -t a -m x -q 1 -W 1 mqtt://127.0.0.1:1
+says 'refused'
+expect 27 'nothing comes, -W' "$sub" -t nothing/comes -W 1 "$url"
+for qos in 0 1 2; do
+    expect 0 "publish at QoS $qos" "$pub" -t "cli/$qos" -m hello -q "$qos" "$url"
+done
+
+# Retained messages come without waiting for anybody.
+expect 0 'retain' "$pub" -t cli/kept -m 'kept text' -q 1 -r "$url"
+expect 0 'receive' "$sub" -t 'cli/kept' -C 1 -W 20 -v "$url"
+[ "$(cat "$scratch/out")" = 'cli/kept kept text' ] || { echo "FAILED receive: $(cat "$scratch/out")"; failed=1; }
+printf 'a\0b' >"$scratch/binary"
+expect 0 'file' "$pub" -t cli/binary -f "$scratch/binary" -q 1 -r "$url"
+"$sub" -t cli/binary -C 1 -W 20 -q 1 "$url" >"$scratch/got"
+printf 'a\0b\n' | cmp -s - "$scratch/got" || { echo 'FAILED binary payload'; failed=1; }
+
+# Lines, in order: the subscriber is there when its own retained message came.
+"$sub" -t 'cli/kept' -t 'cli/lines' -C 1001 -W 30 -q 1 "$url" >"$scratch/lines" &
+subscriber=$!
+for _ in $(seq 500); do
+    [ -s "$scratch/lines" ] && break
+    read -r -t 0.02 <> <(:) || true
+done
+seq 1000 | "$pub" -t cli/lines -l -q 1 -W 30 "$url" || { echo "FAILED lines: status $?"; failed=1; }
+wait "$subscriber" || { echo "FAILED subscriber of lines: status $?"; failed=1; }
+tail -n +2 "$scratch/lines" | cmp -s - <(seq 1000) || { echo 'FAILED lines: not in order, or not all'; failed=1; }
+[ "$failed" -eq 0 ] && echo 'all command-line cases passed'
+exit "$failed"
