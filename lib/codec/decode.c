@@ -5,7 +5,7 @@
 #include <string.h>
 #include <tern/error.h>
 
-#include "codec/connect.h"
+#include "codec/fields.h"
 #include "codec/props.h"
 #include "codec/reason.h"
 #include "codec/topic.h"
@@ -30,7 +30,7 @@ void tern__cursor_props(tern__cursor *cursor, int where, tern__sender sender, te
     cursor->at = cursor->end;
 }
 
-static uint16_t read_packet_id(tern__cursor *cursor)
+uint16_t tern__cursor_packet_id(tern__cursor *cursor)
 {
     const uint8_t *where = cursor->at;
     uint16_t id = tern__cursor_u16(cursor);
@@ -44,13 +44,15 @@ static uint8_t read_reason(tern__cursor *cursor, const context *ctx)
     const uint8_t *where = cursor->at;
     uint8_t reason = tern__cursor_u8(cursor);
     if (!tern__reason_legal(reason, ctx->frame->header >> 4, ctx->sender))
-        tern__cursor_fail(cursor, TERN__REASON_PROTOCOL, where, "reason code not allowed here [2.4]");
+        tern__cursor_fail(cursor, TERN__REASON_PROTOCOL, where,
+                          "reason code not allowed here [2.4]");
     return reason;
 }
 
 static void read_packet_props(tern__cursor *cursor, const context *ctx, tern__packet *packet)
 {
-    if (ctx->version == TERN__V5) tern__cursor_props(cursor, ctx->frame->header >> 4, ctx->sender, &packet->props);
+    if (ctx->version == TERN__V5)
+        tern__cursor_props(cursor, ctx->frame->header >> 4, ctx->sender, &packet->props);
 }
 
 static void decode_connack(tern__cursor *cursor, const context *ctx, tern__packet *packet)
@@ -58,7 +60,8 @@ static void decode_connack(tern__cursor *cursor, const context *ctx, tern__packe
     const uint8_t *first = cursor->at;
     uint8_t flags = tern__cursor_u8(cursor);
     if (flags > 1) /* [MQTT5-3.2.2-1] */
-        tern__cursor_fail(cursor, TERN__REASON_MALFORMED, first, "reserved CONNACK flags are set [3.2.2.1]");
+        tern__cursor_fail(cursor, TERN__REASON_MALFORMED, first,
+                          "reserved CONNACK flags are set [3.2.2.1]");
     packet->u.connack.session_present = flags != 0;
     bool old_form = ctx->version == TERN__V311 || tern__cursor_left(cursor) == 1;
     if (!old_form) {
@@ -69,26 +72,29 @@ static void decode_connack(tern__cursor *cursor, const context *ctx, tern__packe
         /* A server that knows no MQTT 5 refuses it in its own words; such a form never accepts. */
         bool v5 = ctx->version == TERN__V5;
         if (v5 && code == 0)
-            tern__cursor_fail(cursor, TERN__REASON_MALFORMED, NULL, "CONNACK without property length [3.2.2.3]");
+            tern__cursor_fail(cursor, TERN__REASON_MALFORMED, NULL,
+                              "CONNACK without property length [3.2.2.3]");
         if (code > 5)
-            tern__cursor_fail(cursor, TERN__REASON_PROTOCOL, first + 1, "reserved CONNACK return code [3.2.2.3]");
+            tern__cursor_fail(cursor, TERN__REASON_PROTOCOL, first + 1,
+                              "reserved CONNACK return code [3.2.2.3]");
         packet->u.connack.reason = v5 ? tern__reason_from_connack311(code) : code;
     }
     if (flags != 0 && packet->u.connack.reason != 0) /* [MQTT5-3.2.2-6] [MQTT311-3.2.2-4] */
-        tern__cursor_fail(cursor, TERN__REASON_PROTOCOL, first, "session present in a refusal [3.2.2.1.1]");
+        tern__cursor_fail(cursor, TERN__REASON_PROTOCOL, first,
+                          "session present in a refusal [3.2.2.1.1]");
 }
 
 static void decode_publish(tern__cursor *cursor, const context *ctx, tern__packet *packet)
 {
-    cursor->error = tern__decode_publish(cursor->start, ctx->frame, ctx->version, ctx->sender, &packet->u.publish,
-                                         &packet->props, cursor->fault);
+    cursor->error = tern__decode_publish(cursor->start, ctx->frame, ctx->version, ctx->sender,
+                                         &packet->u.publish, &packet->props, cursor->fault);
     cursor->at = cursor->end; /* what is left is the payload */
 }
 
 /* Two bytes are a success, three a reason, four and more have properties. */
 static void decode_ack(tern__cursor *cursor, const context *ctx, tern__packet *packet)
 {
-    packet->u.ack.packet_id = read_packet_id(cursor);
+    packet->u.ack.packet_id = tern__cursor_packet_id(cursor);
     if (ctx->version == TERN__V311) return;
     if (tern__cursor_left(cursor) != 0) packet->u.ack.reason = read_reason(cursor, ctx);
     if (tern__cursor_left(cursor) != 0) read_packet_props(cursor, ctx, packet);
@@ -100,7 +106,8 @@ static void check_options(tern__cursor *cursor, const context *ctx, const tern__
     uint8_t options = tern__cursor_u8(cursor);
     uint8_t reserved = ctx->version == TERN__V311 ? 0xFC : 0xC0;
     if ((options & reserved) != 0) /* [MQTT5-3.8.3-5] [MQTT311-3.8.3-4] */
-        tern__cursor_fail(cursor, TERN__REASON_MALFORMED, where, "reserved subscription options are set [3.8.3.1]");
+        tern__cursor_fail(cursor, TERN__REASON_MALFORMED, where,
+                          "reserved subscription options are set [3.8.3.1]");
     if ((options & 3) == 3)
         tern__cursor_fail(cursor, TERN__REASON_PROTOCOL, where, "maximum QoS 3 [3.8.3.1]");
     if ((options >> 4 & 3) == 3)
@@ -115,7 +122,7 @@ static void decode_filters(tern__cursor *cursor, const context *ctx, tern__packe
 {
     tern__subscribe_packet *subscribe = &packet->u.subscribe;
     bool with_options = packet->type == TERN__SUBSCRIBE;
-    subscribe->packet_id = read_packet_id(cursor);
+    subscribe->packet_id = tern__cursor_packet_id(cursor);
     read_packet_props(cursor, ctx, packet);
     subscribe->filters = (tern__view){cursor->at, tern__cursor_left(cursor)};
     if (tern__cursor_left(cursor) == 0) /* [MQTT5-3.8.3-2] [MQTT5-3.10.3-2] */
@@ -131,14 +138,15 @@ static void decode_filters(tern__cursor *cursor, const context *ctx, tern__packe
 
 static bool code_legal(uint8_t code, const context *ctx)
 {
-    if (ctx->version == TERN__V5) return tern__reason_legal(code, ctx->frame->header >> 4, ctx->sender);
+    if (ctx->version == TERN__V5)
+        return tern__reason_legal(code, ctx->frame->header >> 4, ctx->sender);
     return code <= 2 || code == 0x80; /* [MQTT311-3.9.3-2] */
 }
 
 static void decode_suback(tern__cursor *cursor, const context *ctx, tern__packet *packet)
 {
     tern__suback_packet *suback = &packet->u.suback;
-    suback->packet_id = read_packet_id(cursor);
+    suback->packet_id = tern__cursor_packet_id(cursor);
     read_packet_props(cursor, ctx, packet);
     if (packet->type == TERN__UNSUBACK && ctx->version == TERN__V311) return;
     const uint8_t *first = cursor->at;
@@ -147,7 +155,8 @@ static void decode_suback(tern__cursor *cursor, const context *ctx, tern__packet
         tern__cursor_fail(cursor, TERN__REASON_PROTOCOL, first, "no reason code [3.9.3]");
     for (size_t i = 0; i < suback->codes.len && cursor->error == 0; i++)
         if (!code_legal(first[i], ctx)) /* [MQTT5-3.8.4-7] */
-            tern__cursor_fail(cursor, TERN__REASON_PROTOCOL, first + i, "reason code not allowed here [3.9.3]");
+            tern__cursor_fail(cursor, TERN__REASON_PROTOCOL, first + i,
+                              "reason code not allowed here [3.9.3]");
 }
 
 /* PINGREQ, PINGRESP: what is behind the header is refused by the caller as trailing. */
@@ -172,19 +181,27 @@ static void decode_auth(tern__cursor *cursor, const context *ctx, tern__packet *
     packet->u.reason.reason = read_reason(cursor, ctx);
     read_packet_props(cursor, ctx, packet);
     if (!tern__props_has(&packet->props, TERN__PROP_AUTH_METHOD))
-        tern__cursor_fail(cursor, TERN__REASON_PROTOCOL, NULL, "AUTH without a method [3.15.2.2.2]");
+        tern__cursor_fail(cursor, TERN__REASON_PROTOCOL, NULL,
+                          "AUTH without a method [3.15.2.2.2]");
 }
 
 typedef void decode_function(tern__cursor *cursor, const context *ctx, tern__packet *packet);
 
 static decode_function *const decoders[16] = {
-    [TERN__CONNACK] = decode_connack,     [TERN__PUBLISH] = decode_publish,
-    [TERN__PUBACK] = decode_ack,          [TERN__PUBREC] = decode_ack,
-    [TERN__PUBREL] = decode_ack,          [TERN__PUBCOMP] = decode_ack,
-    [TERN__SUBSCRIBE] = decode_filters,   [TERN__SUBACK] = decode_suback,
-    [TERN__UNSUBSCRIBE] = decode_filters, [TERN__UNSUBACK] = decode_suback,
-    [TERN__PINGREQ] = decode_empty,       [TERN__PINGRESP] = decode_empty,
-    [TERN__DISCONNECT] = decode_disconnect, [TERN__AUTH] = decode_auth,
+    [TERN__CONNACK] = decode_connack,
+    [TERN__PUBLISH] = decode_publish,
+    [TERN__PUBACK] = decode_ack,
+    [TERN__PUBREC] = decode_ack,
+    [TERN__PUBREL] = decode_ack,
+    [TERN__PUBCOMP] = decode_ack,
+    [TERN__SUBSCRIBE] = decode_filters,
+    [TERN__SUBACK] = decode_suback,
+    [TERN__UNSUBSCRIBE] = decode_filters,
+    [TERN__UNSUBACK] = decode_suback,
+    [TERN__PINGREQ] = decode_empty,
+    [TERN__PINGRESP] = decode_empty,
+    [TERN__DISCONNECT] = decode_disconnect,
+    [TERN__AUTH] = decode_auth,
 };
 
 int tern__decode(const uint8_t *data, const tern__frame *frame, int version, tern__sender sender,
@@ -199,13 +216,16 @@ int tern__decode(const uint8_t *data, const tern__frame *frame, int version, ter
     if (packet->type == TERN__CONNECT)
         tern__decode_connect(&cursor, version, packet, version_out);
     else if (version == 0)
-        tern__cursor_fail(&cursor, TERN__REASON_PROTOCOL, data, "the first packet is CONNECT [3.1]"); /* [MQTT5-3.1.0-1] */
+        tern__cursor_fail(&cursor, TERN__REASON_PROTOCOL, data,
+                          "the first packet is CONNECT [3.1]"); /* [MQTT5-3.1.0-1] */
     else if (decoders[packet->type] != NULL)
         decoders[packet->type](&cursor, &ctx, packet);
     else
-        tern__cursor_fail(&cursor, TERN__REASON_MALFORMED, data, "packet type 0 is reserved [2.1.2]");
+        tern__cursor_fail(&cursor, TERN__REASON_MALFORMED, data,
+                          "packet type 0 is reserved [2.1.2]");
     if (tern__cursor_left(&cursor) != 0)
-        tern__cursor_fail(&cursor, TERN__REASON_MALFORMED, NULL, "bytes behind the last field [2.1.4]");
+        tern__cursor_fail(&cursor, TERN__REASON_MALFORMED, NULL,
+                          "bytes behind the last field [2.1.4]");
     return cursor.error;
 }
 

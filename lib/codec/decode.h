@@ -11,7 +11,9 @@
 
 /* Decodes one whole packet of frame->len bytes at data; views in `packet` borrow from data.
  * `version` is the connection's (CONNECT decodes by the version inside it when version is 0; then *version_out, if
- * not NULL, is it). Errors: TERN_E_MALFORMED, TERN_E_PROTOCOL with `fault` filled in; nothing of `packet` is valid then. */
+ * not NULL, is it). Errors: TERN_E_MALFORMED, TERN_E_PROTOCOL with `fault` filled in; nothing of `packet` is valid then.
+ * An MQTT 5 connection may be refused by a CONNACK in 3.1.1's form: its return code 1..5 comes out as the nearest
+ * reason code. */
 int tern__decode(const uint8_t *data, const tern__frame *frame, int version, tern__sender sender,
                  tern__packet *packet, int *version_out, tern__fault *fault);
 

@@ -7,7 +7,8 @@
 #include "codec/decode.h"
 #include "codec/wire.h"
 
-/* One function a packet type says what is written; run without an `out` it measures. So size and bytes cannot differ. */
+/* One function a packet type says what is written; run without an `out` it measures. So size and
+ * bytes cannot differ. */
 typedef struct writer {
     uint8_t *out; /* NULL while measuring */
     size_t len;   /* bytes so far */
@@ -162,13 +163,20 @@ typedef struct encoder {
 
 /* PUBLISH has functions of its own. */
 static const encoder encoders[16] = {
-    [TERN__CONNECT] = {put_connect, 0},         [TERN__CONNACK] = {put_connack, 0},
-    [TERN__PUBACK] = {put_ack, 0},              [TERN__PUBREC] = {put_ack, 0},
-    [TERN__PUBREL] = {put_ack, 2},              [TERN__PUBCOMP] = {put_ack, 0},
-    [TERN__SUBSCRIBE] = {put_subscribe, 2},     [TERN__SUBACK] = {put_suback, 0},
-    [TERN__UNSUBSCRIBE] = {put_unsubscribe, 2}, [TERN__UNSUBACK] = {put_suback, 0},
-    [TERN__PINGREQ] = {put_empty, 0},           [TERN__PINGRESP] = {put_empty, 0},
-    [TERN__DISCONNECT] = {put_disconnect, 0},   [TERN__AUTH] = {put_auth, 0},
+    [TERN__CONNECT] = {put_connect, 0},
+    [TERN__CONNACK] = {put_connack, 0},
+    [TERN__PUBACK] = {put_ack, 0},
+    [TERN__PUBREC] = {put_ack, 0},
+    [TERN__PUBREL] = {put_ack, 2},
+    [TERN__PUBCOMP] = {put_ack, 0},
+    [TERN__SUBSCRIBE] = {put_subscribe, 2},
+    [TERN__SUBACK] = {put_suback, 0},
+    [TERN__UNSUBSCRIBE] = {put_unsubscribe, 2},
+    [TERN__UNSUBACK] = {put_suback, 0},
+    [TERN__PINGREQ] = {put_empty, 0},
+    [TERN__PINGRESP] = {put_empty, 0},
+    [TERN__DISCONNECT] = {put_disconnect, 0},
+    [TERN__AUTH] = {put_auth, 0},
 };
 
 /* Bytes behind the fixed header; false where there is no such packet. */
@@ -212,7 +220,8 @@ void tern__encode(const tern__packet *packet, int version, uint8_t *out)
     encoders[packet->type].put(&w, packet);
 }
 
-size_t tern__ack_write(uint8_t type, uint16_t packet_id, uint8_t reason, int version, uint8_t out[5])
+size_t tern__ack_write(uint8_t type, uint16_t packet_id, uint8_t reason, int version,
+                       uint8_t out[5])
 {
     bool with_reason = reason != 0 && version != TERN__V311;
     out[0] = (uint8_t)(type << 4 | (type == TERN__PUBREL ? 2 : 0)); /* [MQTT5-3.6.1-1] */

@@ -22,7 +22,8 @@ static TERN__COLD int check_marked(const char *topic, size_t len)
 
 int tern__topic_check(const char *topic, size_t len)
 {
-    if (len - 1 >= TEXT_MAX) return len == 0 ? TERN_E_TOPIC : TERN_E_TOO_LARGE; /* [MQTT5-4.7.3-1] [MQTT5-4.7.3-3] */
+    if (len - 1 >= TEXT_MAX)
+        return len == 0 ? TERN_E_TOPIC : TERN_E_TOO_LARGE; /* [MQTT5-4.7.3-1] [MQTT5-4.7.3-3] */
     if (tern__topic_marks((const uint8_t *)topic, len) == 0) return 0;
     return check_marked(topic, len);
 }
@@ -51,8 +52,8 @@ static int check_levels(const char *filter, size_t len)
     return 0;
 }
 
-/* A share name of at least one character, without wildcards, and a filter behind it. [MQTT5-4.8.2-1]
- * [MQTT5-4.8.2-2] */
+/* A share name of at least one character, without wildcards, and a filter behind it.
+ * [MQTT5-4.8.2-1] [MQTT5-4.8.2-2] */
 static int check_shared(const char *filter, size_t len)
 {
     size_t rest = 0;
@@ -60,7 +61,8 @@ static int check_shared(const char *filter, size_t len)
     const char *name = filter + strlen("$share/");
     size_t name_len = rest - strlen("$share/") - 1;
     if (name_len == 0 || rest == len) return TERN_E_FILTER;
-    if (memchr(name, '+', name_len) != NULL || memchr(name, '#', name_len) != NULL) return TERN_E_FILTER;
+    if (memchr(name, '+', name_len) != NULL || memchr(name, '#', name_len) != NULL)
+        return TERN_E_FILTER;
     return check_levels(filter + rest, len - rest);
 }
 
@@ -78,18 +80,22 @@ bool tern__filter_match(const char *filter, size_t filter_len, const char *topic
     size_t f = 0;
     size_t t = 0;
     /* Topics with a leading $ are the server's own: wildcards do not reach them. [MQTT5-4.7.2-1] */
-    if (topic_len != 0 && topic[0] == '$' && filter_len != 0 && (filter[0] == '+' || filter[0] == '#')) return false;
+    if (topic_len != 0 && topic[0] == '$' && filter_len != 0 &&
+        (filter[0] == '+' || filter[0] == '#'))
+        return false;
     while (f < filter_len) {
         if (filter[f] == '#') return true;
         if (filter[f] == '+') {
-            while (t < topic_len && topic[t] != '/') t++;
+            while (t < topic_len && topic[t] != '/')
+                t++;
             f++;
         } else if (t < topic_len && topic[t] == filter[f]) {
             f++;
             t++;
         } else {
             /* "a/#" matches its parent "a" too. */
-            return t == topic_len && filter_len - f == 2 && filter[f] == '/' && filter[f + 1] == '#';
+            return t == topic_len && filter_len - f == 2 && filter[f] == '/' &&
+                   filter[f + 1] == '#';
         }
     }
     return t == topic_len;

@@ -58,8 +58,9 @@ uint32_t tern__cursor_varint(tern__cursor *cursor)
         value |= (uint32_t)(byte & 0x7F) << shift;
         if (byte >= 0x80) continue;
         if (byte != 0 || shift == 0) return value;
-        tern__cursor_fail(cursor, TERN__REASON_MALFORMED, first,
-                          "a variable byte integer is not in its shortest form [1.5.5]"); /* [MQTT5-1.5.5-1] */
+        tern__cursor_fail(
+            cursor, TERN__REASON_MALFORMED, first,
+            "a variable byte integer is not in its shortest form [1.5.5]"); /* [MQTT5-1.5.5-1] */
         return 0;
     }
     tern__cursor_fail(cursor, TERN__REASON_MALFORMED, first,
@@ -85,7 +86,8 @@ tern__view tern__cursor_text(tern__cursor *cursor)
 {
     tern__view view = tern__cursor_binary(cursor);
     if (cursor->error == 0 && !tern__utf8_valid(view.data, view.len)) {
-        tern__cursor_fail(cursor, TERN__REASON_MALFORMED, view.data, "text is not well-formed UTF-8 [1.5.4]");
+        tern__cursor_fail(cursor, TERN__REASON_MALFORMED, view.data,
+                          "text is not well-formed UTF-8 [1.5.4]");
         view.len = 0;
     }
     return view;

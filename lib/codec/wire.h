@@ -1,5 +1,5 @@
-/* Bounds-checked reading of wire forms, with a sticky error; and the sets of packets that the codec's tables speak in.
- * SPDX-License-Identifier: Apache-2.0 */
+/* Bounds-checked reading of wire forms, with a sticky error; and the sets of packets that the
+ * codec's tables speak in. SPDX-License-Identifier: Apache-2.0 */
 #ifndef TERN_CODEC_WIRE_H
 #define TERN_CODEC_WIRE_H
 
@@ -26,7 +26,8 @@ enum {
     TERN__REASON_TOO_LARGE = 0x95
 };
 
-/* A set of packets by sender: bits 0..15 are packet types sent by a client (0 = a will), 16..31 by a server. */
+/* A set of packets by sender: bits 0..15 are packet types sent by a client (0 = a will), 16..31 by
+ * a server. */
 #define TERN__BY_CLIENT(type) (UINT32_C(1) << (type))
 #define TERN__BY_SERVER(type) (UINT32_C(1) << ((type) + 16))
 #define TERN__BY_BOTH(type) (TERN__BY_CLIENT(type) | TERN__BY_SERVER(type))
@@ -36,8 +37,9 @@ static inline bool tern__set_has(uint32_t set, int type, tern__sender sender)
     return (set >> (type + (sender == TERN__FROM_SERVER ? 16 : 0)) & 1) != 0;
 }
 
-/* Reads from `at` towards `end`. After the first failure `error` is set, nothing is left to read, and every further
- * read gives 0 or an empty view; so callers may check once, behind several reads. */
+/* Reads from `at` towards `end`. After the first failure `error` is set, nothing is left to read,
+ * and every further read gives 0 or an empty view; so callers may check once, behind several reads.
+ */
 typedef struct tern__cursor {
     const uint8_t *start; /* offsets of faults count from here */
     const uint8_t *at;
@@ -46,7 +48,8 @@ typedef struct tern__cursor {
     tern__fault *fault; /* never NULL */
 } tern__cursor;
 
-static inline void tern__cursor_init(tern__cursor *cursor, const uint8_t *data, size_t len, tern__fault *fault)
+static inline void tern__cursor_init(tern__cursor *cursor, const uint8_t *data, size_t len,
+                                     tern__fault *fault)
 {
     const uint8_t *end = len != 0 ? data + len : data; /* data may be NULL where there is nothing */
     *cursor = (tern__cursor){.start = data, .at = data, .end = end, .fault = fault};
@@ -60,7 +63,8 @@ static inline size_t tern__cursor_left(const tern__cursor *cursor)
 /* Fills in a fault and gives the error that belongs to its reason. */
 int tern__fault_set(tern__fault *fault, uint8_t reason, size_t offset, const char *rule);
 /* Records the first fault, at the position given (NULL: the present one). */
-void tern__cursor_fail(tern__cursor *cursor, uint8_t reason, const uint8_t *where, const char *rule);
+void tern__cursor_fail(tern__cursor *cursor, uint8_t reason, const uint8_t *where,
+                       const char *rule);
 
 uint8_t tern__cursor_u8(tern__cursor *cursor);
 uint16_t tern__cursor_u16(tern__cursor *cursor);
@@ -68,7 +72,8 @@ uint32_t tern__cursor_u32(tern__cursor *cursor);
 uint32_t tern__cursor_varint(tern__cursor *cursor);
 /* `len` bytes as they are. */
 tern__view tern__cursor_bytes(tern__cursor *cursor, size_t len);
-/* Two bytes of length, then that many; text is checked to be UTF-8. [MQTT5-1.5.4-1] [MQTT5-1.5.4-2] */
+/* Two bytes of length, then that many; text is checked to be UTF-8. [MQTT5-1.5.4-1] [MQTT5-1.5.4-2]
+ */
 tern__view tern__cursor_binary(tern__cursor *cursor);
 tern__view tern__cursor_text(tern__cursor *cursor);
 

@@ -12,7 +12,8 @@
 enum {
     FLAGS = 3 | TERN_RETAIN | TERN_LOSE_PROPERTIES,
     TEXT_MAX = 65535,
-    PAYLOAD_MAX = 268435455 /* no packet is longer; what does not fit beside its topic is refused at publishing */
+    PAYLOAD_MAX = 268435455 /* no packet is longer; what does not fit beside its topic is refused at
+                               publishing */
 };
 
 /* ---- building ---- */
@@ -22,7 +23,8 @@ static bool flags_legal(uint32_t flags)
     return (flags & 3) != 3 && (flags & ~(uint32_t)FLAGS) == 0; /* [MQTT5-3.3.1-4] */
 }
 
-/* Replaces what is in `buf` by a copy with a NUL behind it; on TERN_E_NOMEM the buffer is as it was. */
+/* Replaces what is in `buf` by a copy with a NUL behind it; on TERN_E_NOMEM the buffer is as it
+ * was. */
 static int replace(tern__buf *buf, const void *data, size_t len)
 {
     tern__buf fresh;
@@ -49,7 +51,8 @@ static void refresh(tern__own_message *own)
     record->props_present = 0;
     tern__view rest = {own->props.data, own->props.len};
     tern__prop prop;
-    while (tern__props_next(&rest, &prop)) record->props_present |= UINT64_C(1) << prop.id;
+    while (tern__props_next(&rest, &prop))
+        record->props_present |= UINT64_C(1) << prop.id;
 }
 
 static void free_own(tern__own_message *own)
@@ -90,14 +93,15 @@ int tern_message_new(tern_message **message, const char *topic, const void *payl
 {
     if (message == NULL) return TERN_E_INVALID;
     *message = NULL;
-    if (topic == NULL || (payload == NULL && payload_length != 0) || !flags_legal(flags)) return TERN_E_INVALID;
+    if (topic == NULL || (payload == NULL && payload_length != 0) || !flags_legal(flags))
+        return TERN_E_INVALID;
     size_t topic_len = strlen(topic);
     int rc = tern__topic_check(topic, topic_len); /* [MQTT5-3.3.2-1] [MQTT5-3.3.2-2] */
     if (rc == 0 && payload_length > PAYLOAD_MAX) rc = TERN_E_TOO_LARGE;
     if (rc != 0) return rc;
     tern__own_message *own;
-    rc = make(&own, (tern__view){(const uint8_t *)topic, topic_len}, (tern__view){payload, payload_length},
-              (tern__view){NULL, 0});
+    rc = make(&own, (tern__view){(const uint8_t *)topic, topic_len},
+              (tern__view){payload, payload_length}, (tern__view){NULL, 0});
     if (rc != 0) return rc;
     set_flags(own, flags);
     *message = &own->base;
@@ -112,7 +116,8 @@ int tern_message_keep(const tern_message *message, tern_message **copy)
     const tern__record *record = message->record;
     tern__own_message *own;
     int rc = make(&own, (tern__view){record->topic, record->topic_len},
-                  (tern__view){record->payload, record->payload_len}, (tern__view){record->props, record->props_len});
+                  (tern__view){record->payload, record->payload_len},
+                  (tern__view){record->props, record->props_len});
     if (rc != 0) return rc;
     own->record.qos = record->qos;
     own->record.flags = record->flags & (TERN__RECORD_RETAIN | TERN__RECORD_DUP);
@@ -128,7 +133,8 @@ void tern_message_unref(tern_message *message)
     if (message != NULL && message->own != NULL) free_own(message->own);
 }
 
-/* What every setter asks first: there is a message, its argument is there, and the message is the caller's own. */
+/* What every setter asks first: there is a message, its argument is there, and the message is the
+ * caller's own. */
 static int writable(const tern_message *message, bool argument)
 {
     if (message == NULL || !argument) return TERN_E_INVALID;
@@ -171,7 +177,8 @@ static int set_number(tern_message *message, int id, uint32_t value)
     return 0;
 }
 
-/* The text may lie in the message itself (as read from it): so the new one is added before the old one goes. */
+/* The text may lie in the message itself (as read from it): so the new one is added before the old
+ * one goes. */
 static int set_text(tern_message *message, int id, const void *data, size_t len)
 {
     tern__buf *props = &message->own->props;
@@ -210,13 +217,15 @@ int tern_message_set_content_type(tern_message *message, const char *content_typ
 {
     int rc = writable(message, content_type != NULL);
     if (rc == 0) rc = check_text(content_type, strlen(content_type)); /* [MQTT5-3.3.2-19] */
-    return rc != 0 ? rc : set_text(message, TERN__PROP_CONTENT_TYPE, content_type, strlen(content_type));
+    return rc != 0 ? rc
+                   : set_text(message, TERN__PROP_CONTENT_TYPE, content_type, strlen(content_type));
 }
 
 int tern_message_set_response_topic(tern_message *message, const char *topic)
 {
     int rc = writable(message, topic != NULL);
-    if (rc == 0) rc = tern__topic_check(topic, strlen(topic)); /* [MQTT5-3.3.2-13] [MQTT5-3.3.2-14] */
+    if (rc == 0)
+        rc = tern__topic_check(topic, strlen(topic)); /* [MQTT5-3.3.2-13] [MQTT5-3.3.2-14] */
     return rc != 0 ? rc : set_text(message, TERN__PROP_RESPONSE_TOPIC, topic, strlen(topic));
 }
 
@@ -235,7 +244,8 @@ int tern_message_add_user_property(tern_message *message, const char *name, cons
     size_t value_len = strlen(value);
     rc = check_text(name, name_len); /* [MQTT5-1.5.7-1] */
     if (rc == 0) rc = check_text(value, value_len);
-    if (rc == 0 && message->own->props.len > PAYLOAD_MAX - 5 - name_len - value_len) rc = TERN_E_TOO_LARGE;
+    if (rc == 0 && message->own->props.len > PAYLOAD_MAX - 5 - name_len - value_len)
+        rc = TERN_E_TOO_LARGE;
     if (rc == 0) rc = tern__props_add_pair(&message->own->props, name, name_len, value, value_len);
     if (rc == 0) refresh(message->own);
     return rc;
@@ -339,7 +349,8 @@ const void *tern_message_correlation_data(const tern_message *message, size_t *l
     return find_text(message, TERN__PROP_CORRELATION_DATA, length);
 }
 
-/* The property with that id at index; where `index` is beyond, false. *count (may be NULL) is how many were seen. */
+/* The property with that id at index; where `index` is beyond, false. *count (may be NULL) is how
+ * many were seen. */
 static bool nth(const tern_message *message, int id, size_t index, tern__prop *prop, size_t *count)
 {
     tern__props props = props_of(message);

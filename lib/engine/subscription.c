@@ -12,7 +12,8 @@
 #include "codec/topic.h"
 
 enum {
-    FLAGS = 3 | TERN_NO_LOCAL | TERN_RETAIN_AS_PUBLISHED | TERN_RETAINED_IF_NEW | TERN_RETAINED_NEVER,
+    FLAGS =
+        3 | TERN_NO_LOCAL | TERN_RETAIN_AS_PUBLISHED | TERN_RETAINED_IF_NEW | TERN_RETAINED_NEVER,
     RETAIN_HANDLING = TERN_RETAINED_IF_NEW | TERN_RETAINED_NEVER,
     TEXT_MAX = 65535,
     IDENTIFIER_MAX = 268435455
@@ -55,7 +56,8 @@ static bool flags_legal(uint32_t flags, const char *filter)
 
 int tern_subscription_add(tern_subscription *subscription, const char *filter, uint32_t flags)
 {
-    if (subscription == NULL || filter == NULL || !flags_legal(flags, filter)) return TERN_E_INVALID;
+    if (subscription == NULL || filter == NULL || !flags_legal(flags, filter))
+        return TERN_E_INVALID;
     size_t len = strlen(filter);
     int rc = tern__filter_check(filter, len); /* [MQTT5-3.8.3-1] */
     if (rc != 0) return rc;
@@ -89,7 +91,8 @@ int tern_subscription_add_user_property(tern_subscription *subscription, const c
     size_t name_len = strlen(name);
     size_t value_len = strlen(value);
     if (name_len > TEXT_MAX || value_len > TEXT_MAX) return TERN_E_TOO_LARGE;
-    if (!tern__utf8_valid(name, name_len) || !tern__utf8_valid(value, value_len)) return TERN_E_UTF8;
+    if (!tern__utf8_valid(name, name_len) || !tern__utf8_valid(value, value_len))
+        return TERN_E_UTF8;
     return tern__props_add_pair(&subscription->user_properties, name, name_len, value, value_len);
 }
 

@@ -28,7 +28,8 @@ static void walk_props(const tern__props *props)
     tern__view rest = {props->data, props->len};
     tern__prop prop;
     uint64_t seen = 0;
-    while (tern__props_next(&rest, &prop)) seen |= UINT64_C(1) << prop.id;
+    while (tern__props_next(&rest, &prop))
+        seen |= UINT64_C(1) << prop.id;
     assert(seen == props->present);
 }
 
@@ -40,7 +41,8 @@ static void walk_packet(const tern__packet *packet)
     tern__view rest = packet->u.subscribe.filters;
     tern__view filter;
     uint32_t count = 0;
-    while (tern__filters_next(&rest, packet->type == TERN__SUBSCRIBE, &filter, NULL)) count++;
+    while (tern__filters_next(&rest, packet->type == TERN__SUBSCRIBE, &filter, NULL))
+        count++;
     assert(count == packet->u.subscribe.count && rest.len == 0);
 }
 
@@ -73,7 +75,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t at = 1; at < size;) {
         tern__frame frame;
         tern__fault fault = {.reason = 0, .offset = 0, .rule = NULL};
-        if (tern__frame_peek(data + at, size - at, UINT32_MAX, version, sender, &frame, &fault) != 0) return 0;
+        if (tern__frame_peek(data + at, size - at, UINT32_MAX, version, sender, &frame, &fault) !=
+            0)
+            return 0;
         if (frame.len > size - at) return 0;
         /* A block of its own, so that the address sanitizer sees a read beyond the packet. */
         uint8_t *copy = malloc(frame.len);

@@ -26,8 +26,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert(last == rc);
         if (rc == TERN_E_MALFORMED) assert(fault.reason >= 0x80 && fault.rule != NULL);
         if (rc != 0) return 0;
-        assert(whole.len == part.len && whole.head_len == part.head_len && whole.header == data[at]);
-        assert(whole.len >= whole.head_len && whole.len <= max && whole.head_len >= 2 && whole.head_len <= 5);
+        assert(whole.len == part.len && whole.head_len == part.head_len &&
+               whole.header == data[at]);
+        assert(whole.len >= whole.head_len && whole.len <= max && whole.head_len >= 2 &&
+               whole.head_len <= 5);
         if (whole.len > size - at) return 0;
         at += whole.len;
     }

@@ -41,7 +41,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         int topic_rc = tern__topic_check(topic, topic_len);
         int filter_rc = tern__filter_check(filter, filter_len);
         if (topic_rc == 0 && memcmp(topic, "$share/", topic_len < 7 ? topic_len : 7) != 0) {
-            /* A topic is a filter that matches itself, and "#" takes what is not the server's own. */
+            /* A topic is a filter that matches itself, and "#" takes what is not the server's own.
+             */
             assert(tern__filter_check(topic, topic_len) == 0);
             assert(tern__filter_match(topic, topic_len, topic, topic_len));
             assert(tern__filter_match("#", 1, topic, topic_len) == (topic[0] != '$'));

@@ -1,5 +1,5 @@
-/* A fuzzing loop for compilers without libFuzzer: mutates a built-in corpus from a seed, for so many seconds.
- * SPDX-License-Identifier: Apache-2.0 */
+/* A fuzzing loop for compilers without libFuzzer: mutates a built-in corpus from a seed, for so
+ * many seconds. SPDX-License-Identifier: Apache-2.0 */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 enum { INPUT_MAX = 512 };
 
 /* A first byte that targets may take as a choice of version and sender, then what it is about. */
-#define SEED(text) {(const uint8_t *)(text), sizeof(text) - 1}
+#define SEED(text)                                                                                 \
+    {                                                                                              \
+        (const uint8_t *)(text), sizeof(text) - 1                                                  \
+    }
 static const struct seed {
     const uint8_t *data;
     size_t len;
@@ -21,14 +24,20 @@ static const struct seed {
     SEED("\x01\x10\x17\x00\x04MQTT\x04\xee\x00\x3c\x00\x00\x00\x01t\x00\x01m\x00\x01u\x00\x01p"),
     SEED("\x03\x20\x0d\x00\x00\x0a\x21\x00\x0a\x24\x01\x26\x00\x00\x00\x00"),
     SEED("\x03\x20\x03\x00\x00\x00\x90\x04\x00\x01\x00\x01\xd0\x00\x30\x06\x00\x01t\x00hi"),
-    SEED("\x03\x3d\x17\x00\x03""a/b\x12\x34\x0b\x01\x01\x0b\x05\x26\x00\x01k\x00\x01vbody"),
+    SEED("\x03\x3d\x17\x00\x03"
+         "a/b\x12\x34\x0b\x01\x01\x0b\x05\x26\x00\x01k\x00\x01vbody"),
     SEED("\x03\x40\x09\x00\x01\x00\x05\x1f\x00\x02no\x62\x03\x00\x01\x92"),
-    SEED("\x01\x82\x10\x00\x02\x02\x0b\x07\x00\x03""a/#\x01\x00\x01+\x2a"),
+    SEED("\x01\x82\x10\x00\x02\x02\x0b\x07\x00\x03"
+         "a/#\x01\x00\x01+\x2a"),
     SEED("\x01\xa2\x09\x00\x01\x00\x00\x01t\x00\x01#"),
-    SEED("\x03\xf0\x0a\x18\x08\x15\x00\x01m\x16\x00\x01""d\xe0\x01\x8b"),
+    SEED("\x03\xf0\x0a\x18\x08\x15\x00\x01m\x16\x00\x01"
+         "d\xe0\x01\x8b"),
     SEED("\x02\x20\x02\x01\x00\x90\x05\x00\x01\x00\x02\x80\x32\x06\x00\x01t\x00\x07x"),
-    SEED("\x06sport/+/player/#"), SEED("\x06$share/group/a/+/b/#"), SEED("\x03\xc3\xa4/\xe2\x82\xac/x"),
-    SEED("mqtt://user:pass@[::1]:1883/path?query"), SEED("unix:///run/broker.sock"),
+    SEED("\x06sport/+/player/#"),
+    SEED("\x06$share/group/a/+/b/#"),
+    SEED("\x03\xc3\xa4/\xe2\x82\xac/x"),
+    SEED("mqtt://user:pass@[::1]:1883/path?query"),
+    SEED("unix:///run/broker.sock"),
 };
 enum { CORPUS = sizeof corpus / sizeof corpus[0] };
 
@@ -48,7 +57,8 @@ static size_t below(uint64_t *state, size_t limit)
 /* One change: a bit, a byte, an interesting byte, a cut, a doubling, or a piece of another seed. */
 static size_t mutate(uint8_t *data, size_t len, uint64_t *state)
 {
-    static const uint8_t interesting[] = {0x00, 0x01, 0x7F, 0x80, 0xFF, 0x26, 0x1F, 0x0B, '+', '#', '/', '$'};
+    static const uint8_t interesting[] = {0x00, 0x01, 0x7F, 0x80, 0xFF, 0x26,
+                                          0x1F, 0x0B, '+',  '#',  '/',  '$'};
     size_t at = below(state, len);
     size_t span = 1 + below(state, 8);
     const struct seed *other = &corpus[below(state, CORPUS)];
@@ -100,7 +110,8 @@ static uint64_t fuzz(time_t seconds, uint64_t seed)
             const struct seed *start = &corpus[below(&state, CORPUS)];
             memcpy(data, start->data, start->len);
             size_t len = start->len;
-            for (size_t changes = 1 + below(&state, 6); changes > 0; changes--) len = mutate(data, len, &state);
+            for (size_t changes = 1 + below(&state, 6); changes > 0; changes--)
+                len = mutate(data, len, &state);
             run_one(data, len);
         }
     return runs;
@@ -134,7 +145,8 @@ int main(int argc, char **argv)
         else
             bad |= run_file(argv[i]);
     }
-    for (size_t i = 0; i < CORPUS; i++) run_one(corpus[i].data, corpus[i].len);
+    for (size_t i = 0; i < CORPUS; i++)
+        run_one(corpus[i].data, corpus[i].len);
     uint64_t runs = fuzz((time_t)seconds, seed);
     printf("%llu inputs, seed %lu\n", (unsigned long long)runs, seed);
     return bad;

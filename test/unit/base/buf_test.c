@@ -23,7 +23,8 @@ static void grows_and_keeps_its_bytes(void **state)
         assert_true(buf.len <= buf.cap);
     }
     assert_int_equal(buf.len, 10000);
-    for (unsigned i = 0; i < 10000; i++) assert_int_equal(buf.data[i], (uint8_t)i);
+    for (unsigned i = 0; i < 10000; i++)
+        assert_int_equal(buf.data[i], (uint8_t)i);
     tern__buf_consume(&buf, 9990);
     assert_int_equal(buf.len, 10);
     assert_int_equal(buf.data[0], (uint8_t)9990);

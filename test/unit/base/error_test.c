@@ -18,7 +18,8 @@ static void the_table_can_be_enumerated(void **state)
     for (size_t i = 0; i < count; i++) {
         int error = tern_error_at(i);
         assert_true(error < 0);
-        for (size_t j = 0; j < i; j++) assert_int_not_equal(tern_error_at(j), error);
+        for (size_t j = 0; j < i; j++)
+            assert_int_not_equal(tern_error_at(j), error);
         assert_int_equal(strncmp(tern_error_name(error), "TERN_E_", 7), 0);
         assert_true(strlen(tern_strerror(error)) > 5);
         assert_int_not_equal(tern_error_class_of(error), TERN_CLASS_NONE);

@@ -33,7 +33,8 @@ static void order_is_kept(void **state)
     tern__list_init(&list);
     assert_true(tern__list_empty(&list));
     assert_null(tern__list_shift(&list));
-    for (int i = 0; i < 4; i++) items[i].value = i;
+    for (int i = 0; i < 4; i++)
+        items[i].value = i;
     tern__list_append(&list, &items[1].link);
     tern__list_append(&list, &items[2].link);
     tern__list_prepend(&list, &items[0].link);

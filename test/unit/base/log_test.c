@@ -1,5 +1,5 @@
-/* Log records: one line, no control characters, cut where too long, and silent where nobody listens.
- * SPDX-License-Identifier: Apache-2.0 */
+/* Log records: one line, no control characters, cut where too long, and silent where nobody
+ * listens. SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

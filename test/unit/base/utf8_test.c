@@ -1,5 +1,5 @@
-/* UTF-8: every sequence of up to three bytes and the edges of four, against a decoder of code points.
- * SPDX-License-Identifier: Apache-2.0 */
+/* UTF-8: every sequence of up to three bytes and the edges of four, against a decoder of code
+ * points. SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,7 +19,8 @@ static size_t put(uint32_t point, uint8_t *out)
         return 1;
     }
     size_t len = point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
-    for (size_t i = len - 1; i > 0; i--, point >>= 6) out[i] = (uint8_t)(0x80 | (point & 0x3F));
+    for (size_t i = len - 1; i > 0; i--, point >>= 6)
+        out[i] = (uint8_t)(0x80 | (point & 0x3F));
     out[0] = (uint8_t)((0xF00 >> len & 0xFF) | point);
     return len;
 }

@@ -21,8 +21,14 @@ static void variable_byte_integers(void **state)
     static const struct {
         uint32_t value;
         const char *wire;
-    } table[] = {{0, "00"},           {1, "01"},           {127, "7F"},          {128, "80 01"},
-                 {16383, "FF 7F"},    {16384, "80 80 01"}, {2097151, "FF FF 7F"}, {2097152, "80 80 80 01"},
+    } table[] = {{0, "00"},
+                 {1, "01"},
+                 {127, "7F"},
+                 {128, "80 01"},
+                 {16383, "FF 7F"},
+                 {16384, "80 80 01"},
+                 {2097151, "FF FF 7F"},
+                 {2097152, "80 80 80 01"},
                  {268435455, "FF FF FF 7F"}};
     uint8_t out[8];
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
@@ -39,7 +45,8 @@ static void acknowledgements(void **state)
     uint8_t out[5];
     expect_bytes(out, tern__ack_write(TERN__PUBACK, 0x1234, 0, TERN__V5, out), "40 02 12 34");
     expect_bytes(out, tern__ack_write(TERN__PUBREC, 1, 0x87, TERN__V5, out), "50 03 00 01 87");
-    expect_bytes(out, tern__ack_write(TERN__PUBREL, 1, 0, TERN__V5, out), "62 02 00 01"); /* [MQTT5-3.6.1-1] */
+    expect_bytes(out, tern__ack_write(TERN__PUBREL, 1, 0, TERN__V5, out),
+                 "62 02 00 01"); /* [MQTT5-3.6.1-1] */
     expect_bytes(out, tern__ack_write(TERN__PUBCOMP, 1, 0x92, TERN__V5, out), "70 03 00 01 92");
     expect_bytes(out, tern__ack_write(TERN__PUBREL, 0xFFFF, 0x92, TERN__V311, out), "62 02 FF FF");
 }
@@ -57,8 +64,12 @@ static void publish_golden(void **state)
     tern__publish_measure(&publish, NULL, TERN__V5, &layout);
     tern__publish_write(&publish, NULL, TERN__V5, &layout, out);
     expect_bytes(out, layout.len, "30 08 00 03 'a/b' 00 'hi'"); /* [MQTT5-2.2.2-1] */
-    publish = (tern__publish_packet){
-        .dup = true, .retain = true, .qos = 2, .packet_id = 0x0102, .topic = view("t"), .payload = view("")};
+    publish = (tern__publish_packet){.dup = true,
+                                     .retain = true,
+                                     .qos = 2,
+                                     .packet_id = 0x0102,
+                                     .topic = view("t"),
+                                     .payload = view("")};
     bytes wire = hex("02 00 00 00 05");
     tern__props props = {.data = wire.data, .len = wire.len};
     tern__publish_measure(&publish, &props, TERN__V5, &layout);
@@ -75,7 +86,8 @@ static void publish_limits(void **state)
 {
     (void)state;
     tern__publish_layout layout;
-    tern__publish_packet publish = {.topic = {(const uint8_t *)"x", 1}, .payload = {NULL, 268435455 - 3}};
+    tern__publish_packet publish = {.topic = {(const uint8_t *)"x", 1},
+                                    .payload = {NULL, 268435455 - 3}};
     tern__publish_measure(&publish, NULL, TERN__V311, &layout);
     assert_int_equal(layout.len, TERN__MAX_PACKET);
     publish.payload.len++;
@@ -130,24 +142,29 @@ static void golden_packets(void **state)
 {
     (void)state;
     tern__packet packet = {.type = TERN__CONNECT};
-    packet.u.connect = (tern__connect_packet){.clean_start = true,
-                                              .has_user_name = true,
-                                              .has_password = true,
-                                              .keep_alive = 300,
-                                              .client_id = view("id"),
-                                              .user_name = view("u"),
-                                              .password = view("pw"),
-                                              .will = {.present = true, .retain = true, .qos = 1, .topic = view("w"),
-                                                       .payload = view("bye")}};
-    encode_to(&packet, TERN__V311,
-              "10 1D 00 04 'MQTT' 04 EE 01 2C 00 02 'id' 00 01 'w' 00 03 'bye' 00 01 'u' 00 02 'pw'");
+    packet.u.connect = (tern__connect_packet){
+        .clean_start = true,
+        .has_user_name = true,
+        .has_password = true,
+        .keep_alive = 300,
+        .client_id = view("id"),
+        .user_name = view("u"),
+        .password = view("pw"),
+        .will = {
+            .present = true, .retain = true, .qos = 1, .topic = view("w"), .payload = view("bye")}};
+    encode_to(
+        &packet, TERN__V311,
+        "10 1D 00 04 'MQTT' 04 EE 01 2C 00 02 'id' 00 01 'w' 00 03 'bye' 00 01 'u' 00 02 'pw'");
     encode_to(&packet, TERN__V5,
-              "10 1F 00 04 'MQTT' 05 EE 01 2C 00 00 02 'id' 00 00 01 'w' 00 03 'bye' 00 01 'u' 00 02 'pw'");
+              "10 1F 00 04 'MQTT' 05 EE 01 2C 00 00 02 'id' 00 00 01 'w' 00 03 'bye' 00 01 'u' 00 "
+              "02 'pw'");
     bytes list = hex("00 03 'a/#' 2D 00 01 'b' 02");
     packet = (tern__packet){.type = TERN__SUBSCRIBE};
-    packet.u.subscribe = (tern__subscribe_packet){.packet_id = 9, .count = 2, .filters = {list.data, list.len}};
+    packet.u.subscribe =
+        (tern__subscribe_packet){.packet_id = 9, .count = 2, .filters = {list.data, list.len}};
     encode_to(&packet, TERN__V5, "82 0D 00 09 00 00 03 'a/#' 2D 00 01 'b' 02");
-    encode_to(&packet, TERN__V311, "82 0C 00 09 00 03 'a/#' 01 00 01 'b' 02"); /* [MQTT311-3.8.3-4] */
+    encode_to(&packet, TERN__V311,
+              "82 0C 00 09 00 03 'a/#' 01 00 01 'b' 02"); /* [MQTT311-3.8.3-4] */
     list = hex("00 01 'b'");
     packet.type = TERN__UNSUBSCRIBE;
     packet.u.subscribe.filters = (tern__view){list.data, list.len};
@@ -175,7 +192,8 @@ static uint32_t next_random(uint32_t *state)
 static tern__view random_text(uint32_t *seed, char *room, size_t max)
 {
     size_t len = 1 + next_random(seed) % max;
-    for (size_t i = 0; i < len; i++) room[i] = (char)('a' + next_random(seed) % 26);
+    for (size_t i = 0; i < len; i++)
+        room[i] = (char)('a' + next_random(seed) % 26);
     return (tern__view){(const uint8_t *)room, len};
 }
 
@@ -196,8 +214,10 @@ static void random_round_trips(void **state)
             tern__view key = random_text(&seed, name, sizeof name);
             assert_int_equal(tern__props_add_pair(&props, key.data, key.len, body, 0), 0);
         }
-        if (next_random(&seed) % 2) (void)tern__props_add_number(&props, TERN__PROP_MESSAGE_EXPIRY, next_random(&seed));
-        tern__packet packet = {.type = TERN__PUBLISH, .props = {.data = props.data, .len = props.len}};
+        if (next_random(&seed) % 2)
+            (void)tern__props_add_number(&props, TERN__PROP_MESSAGE_EXPIRY, next_random(&seed));
+        tern__packet packet = {.type = TERN__PUBLISH,
+                               .props = {.data = props.data, .len = props.len}};
         tern__publish_packet *publish = &packet.u.publish;
         publish->qos = (uint8_t)(next_random(&seed) % 3);
         publish->dup = publish->qos != 0 && next_random(&seed) % 2;

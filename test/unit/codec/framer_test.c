@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "unit/codec/packets.h"
 
-static int peek(const bytes *b, uint32_t max, int version, tern__sender sender, tern__frame *frame, tern__fault *fault)
+static int peek(const bytes *b, uint32_t max, int version, tern__sender sender, tern__frame *frame,
+                tern__fault *fault)
 {
     uint8_t *copy = exact_copy(b->data, b->len);
     int rc = tern__frame_peek(copy, b->len, max, version, sender, frame, fault);
@@ -13,8 +14,10 @@ static int peek(const bytes *b, uint32_t max, int version, tern__sender sender, 
 /* Flag nibbles as section 2.1.3 lists them. */
 static bool flags_legal(int type, int flags)
 {
-    if (type == TERN__PUBLISH) return (flags >> 1 & 3) != 3 && !((flags & 8) != 0 && (flags >> 1 & 3) == 0);
-    return flags == (type == TERN__PUBREL || type == TERN__SUBSCRIBE || type == TERN__UNSUBSCRIBE ? 2 : 0);
+    if (type == TERN__PUBLISH)
+        return (flags >> 1 & 3) != 3 && !((flags & 8) != 0 && (flags >> 1 & 3) == 0);
+    return flags ==
+           (type == TERN__PUBREL || type == TERN__SUBSCRIBE || type == TERN__UNSUBSCRIBE ? 2 : 0);
 }
 
 static bool type_legal(int type, int version, tern__sender sender)
@@ -25,8 +28,8 @@ static bool type_legal(int type, int version, tern__sender sender)
     return type_sent_by(type, sender);
 }
 
-/* [MQTT5-2.1.3-1] [MQTT311-2.2.2-1] [MQTT311-2.2.2-2] [MQTT5-3.3.1-2] [MQTT5-3.3.1-4] [MQTT5-3.6.1-1]
- * [MQTT5-3.14.1-1] [MQTT5-3.15.1-1] */
+/* [MQTT5-2.1.3-1] [MQTT311-2.2.2-1] [MQTT311-2.2.2-2] [MQTT5-3.3.1-2] [MQTT5-3.3.1-4]
+ * [MQTT5-3.6.1-1] [MQTT5-3.14.1-1] [MQTT5-3.15.1-1] */
 static void every_header_byte(void **state)
 {
     (void)state;
@@ -53,9 +56,14 @@ static void lengths_at_each_boundary(void **state)
         const char *wire;
         size_t head_len;
         size_t value;
-    } table[] = {{"30 00", 2, 0},           {"30 7F", 2, 127},           {"30 80 01", 3, 128},
-                 {"30 FF 7F", 3, 16383},    {"30 80 80 01", 4, 16384},   {"30 FF FF 7F", 4, 2097151},
-                 {"30 80 80 80 01", 5, 2097152}, {"30 FF FF FF 7F", 5, 268435455}};
+    } table[] = {{"30 00", 2, 0},
+                 {"30 7F", 2, 127},
+                 {"30 80 01", 3, 128},
+                 {"30 FF 7F", 3, 16383},
+                 {"30 80 80 01", 4, 16384},
+                 {"30 FF FF 7F", 4, 2097151},
+                 {"30 80 80 80 01", 5, 2097152},
+                 {"30 FF FF FF 7F", 5, 268435455}};
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         bytes b = hex(table[i].wire);
         tern__frame frame;
@@ -64,20 +72,23 @@ static void lengths_at_each_boundary(void **state)
         assert_int_equal(frame.head_len, table[i].head_len);
         assert_int_equal(frame.len, table[i].head_len + table[i].value);
         for (b.len = 0; b.len < table[i].head_len; b.len++)
-            assert_int_equal(peek(&b, UINT32_MAX, TERN__V5, TERN__FROM_SERVER, &frame, &fault), TERN_E_AGAIN);
+            assert_int_equal(peek(&b, UINT32_MAX, TERN__V5, TERN__FROM_SERVER, &frame, &fault),
+                             TERN_E_AGAIN);
     }
 }
 
 static void lengths_too_long(void **state)
 {
     (void)state;
-    static const char *const table[] = {"30 80 00", "30 80 80 00", "30 80 80 80 00", "30 FF FF FF FF", "30 FF FF FF 80",
-                                        "30 FF FF FF FF 7F", "30 FF FF FF 80 01"};
+    static const char *const table[] = {"30 80 00",         "30 80 80 00",    "30 80 80 80 00",
+                                        "30 FF FF FF FF",   "30 FF FF FF 80", "30 FF FF FF FF 7F",
+                                        "30 FF FF FF 80 01"};
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         bytes b = hex(table[i]);
         tern__frame frame;
         tern__fault fault;
-        assert_int_equal(peek(&b, UINT32_MAX, TERN__V5, TERN__FROM_SERVER, &frame, &fault), TERN_E_MALFORMED);
+        assert_int_equal(peek(&b, UINT32_MAX, TERN__V5, TERN__FROM_SERVER, &frame, &fault),
+                         TERN_E_MALFORMED);
         assert_int_equal(fault.reason, 0x81);
     }
 }
@@ -89,7 +100,8 @@ static void packets_beyond_the_maximum(void **state)
     bytes b = hex("30 FF FF FF 7F");
     tern__frame frame;
     tern__fault fault;
-    assert_int_equal(peek(&b, 268435459, TERN__V5, TERN__FROM_SERVER, &frame, &fault), TERN_E_MALFORMED);
+    assert_int_equal(peek(&b, 268435459, TERN__V5, TERN__FROM_SERVER, &frame, &fault),
+                     TERN_E_MALFORMED);
     assert_int_equal(fault.reason, 0x95);
     assert_int_equal(peek(&b, 268435460, TERN__V5, TERN__FROM_SERVER, &frame, &fault), 0);
     b = hex("30 0A");
@@ -97,7 +109,8 @@ static void packets_beyond_the_maximum(void **state)
     assert_int_equal(peek(&b, 11, TERN__V311, TERN__FROM_SERVER, &frame, &fault), TERN_E_MALFORMED);
 }
 
-/* A stream delivered byte by byte gives its packets, and no header is ever asked for more than five times. */
+/* A stream delivered byte by byte gives its packets, and no header is ever asked for more than five
+ * times. */
 static void byte_by_byte(void **state)
 {
     (void)state;
@@ -109,8 +122,8 @@ static void byte_by_byte(void **state)
     for (size_t have = 1; have <= stream.len; have++) {
         tern__frame frame;
         tern__fault fault;
-        int rc = tern__frame_peek(stream.data + start, have - start, UINT32_MAX, TERN__V5, TERN__FROM_SERVER, &frame,
-                                  &fault);
+        int rc = tern__frame_peek(stream.data + start, have - start, UINT32_MAX, TERN__V5,
+                                  TERN__FROM_SERVER, &frame, &fault);
         unsure += rc == TERN_E_AGAIN;
         if (rc != 0 || frame.len > have - start) continue;
         assert_int_equal(frame.header, expected[packets++]);
@@ -124,8 +137,8 @@ static void byte_by_byte(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_header_byte),          cmocka_unit_test(lengths_at_each_boundary),
-        cmocka_unit_test(lengths_too_long),           cmocka_unit_test(packets_beyond_the_maximum),
+        cmocka_unit_test(every_header_byte), cmocka_unit_test(lengths_at_each_boundary),
+        cmocka_unit_test(lengths_too_long),  cmocka_unit_test(packets_beyond_the_maximum),
         cmocka_unit_test(byte_by_byte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* What the codec's tests share: whole packets in hex written from the specification, and judging bytes.
- * SPDX-License-Identifier: Apache-2.0 */
+/* What the codec's tests share: whole packets in hex written from the specification, and judging
+ * bytes. SPDX-License-Identifier: Apache-2.0 */
 #ifndef TEST_UNIT_CODEC_PACKETS_H
 #define TEST_UNIT_CODEC_PACKETS_H
 
@@ -35,7 +35,8 @@ static inline bytes hex(const char *text)
         if (*text == ' ') {
             text++;
         } else if (*text == '\'') {
-            for (text++; *text != '\''; text++) out.data[out.len++] = (uint8_t)*text;
+            for (text++; *text != '\''; text++)
+                out.data[out.len++] = (uint8_t)*text;
             text++;
         } else {
             char pair[3] = {text[0], text[1], 0};
@@ -70,14 +71,17 @@ static inline verdict judge(const void *data, size_t len, int version, tern__sen
     tern__frame frame;
     v.rc = tern__frame_peek(v.data, len, UINT32_MAX, version, sender, &frame, &v.fault);
     if (v.rc == 0 && frame.len != len) v.rc = TERN_E_AGAIN;
-    if (v.rc == 0) v.rc = tern__decode(v.data, &frame, version, sender, &v.packet, &v.version, &v.fault);
+    if (v.rc == 0)
+        v.rc = tern__decode(v.data, &frame, version, sender, &v.packet, &v.version, &v.fault);
     return v;
 }
 
 static inline void expect_good(const bytes *b, int version, tern__sender sender)
 {
     verdict v = judge(b->data, b->len, version, sender);
-    if (v.rc != 0) print_error("refused (%s at %zu), first byte %02x\n", v.fault.rule, v.fault.offset, b->data[0]);
+    if (v.rc != 0)
+        print_error("refused (%s at %zu), first byte %02x\n", v.fault.rule, v.fault.offset,
+                    b->data[0]);
     assert_int_equal(v.rc, 0);
     free(v.data);
 }
@@ -93,7 +97,8 @@ static inline void expect_fault(const bytes *b, int version, tern__sender sender
     free(v.data);
 }
 
-/* The same packet with its body cut or grown to `body` bytes (zeros), the remaining length to match. */
+/* The same packet with its body cut or grown to `body` bytes (zeros), the remaining length to
+ * match. */
 static inline bytes with_body(const bytes *b, size_t body)
 {
     bytes out = {.len = 2 + body, .data = {b->data[0], (uint8_t)body}};
@@ -102,16 +107,38 @@ static inline bytes with_body(const bytes *b, size_t body)
     return out;
 }
 
-/* A type's packet around a property block of up to 100 bytes, all else in order; for a will, a CONNECT. */
+/* A type's packet around a property block of up to 100 bytes, all else in order; for a will, a
+ * CONNECT. */
 static inline bytes around_props(int type, const uint8_t *props, size_t len)
 {
-    static const char *const before[16] = {
-        [0] = "00 04 'MQTT' 05 06 00 00 00 00 00", [1] = "00 04 'MQTT' 05 02 00 00", [2] = "00 00",
-        [3] = "00 01 't'", [4] = "00 01 00", [5] = "00 01 00", [6] = "00 01 00", [7] = "00 01 00",
-        [8] = "00 01", [9] = "00 01", [10] = "00 01", [11] = "00 01", [14] = "00", [15] = "18"};
-    static const char *const after[16] = {
-        [0] = "00 01 't' 00 00", [1] = "00 00", [2] = "", [3] = "'p'", [4] = "", [5] = "", [6] = "", [7] = "",
-        [8] = "00 01 't' 00", [9] = "00", [10] = "00 01 't'", [11] = "00", [14] = "", [15] = ""};
+    static const char *const before[16] = {[0] = "00 04 'MQTT' 05 06 00 00 00 00 00",
+                                           [1] = "00 04 'MQTT' 05 02 00 00",
+                                           [2] = "00 00",
+                                           [3] = "00 01 't'",
+                                           [4] = "00 01 00",
+                                           [5] = "00 01 00",
+                                           [6] = "00 01 00",
+                                           [7] = "00 01 00",
+                                           [8] = "00 01",
+                                           [9] = "00 01",
+                                           [10] = "00 01",
+                                           [11] = "00 01",
+                                           [14] = "00",
+                                           [15] = "18"};
+    static const char *const after[16] = {[0] = "00 01 't' 00 00",
+                                          [1] = "00 00",
+                                          [2] = "",
+                                          [3] = "'p'",
+                                          [4] = "",
+                                          [5] = "",
+                                          [6] = "",
+                                          [7] = "",
+                                          [8] = "00 01 't' 00",
+                                          [9] = "00",
+                                          [10] = "00 01 't'",
+                                          [11] = "00",
+                                          [14] = "",
+                                          [15] = ""};
     static const uint8_t header[16] = {0x10, 0x10, 0x20, 0x30, 0x40, 0x50, 0x62, 0x70,
                                        0x82, 0x90, 0xA2, 0xB0, 0xC0, 0xD0, 0xE0, 0xF0};
     bytes head = hex(before[type]);
@@ -133,16 +160,18 @@ static inline bytes around_props(int type, const uint8_t *props, size_t len)
 /* Packet types by name, as the data files write them. */
 static inline const char *type_name(int type)
 {
-    static const char *const names[16] = {"WILL", "CONNECT", "CONNACK", "PUBLISH", "PUBACK", "PUBREC",
-                                          "PUBREL", "PUBCOMP", "SUBSCRIBE", "SUBACK", "UNSUBSCRIBE", "UNSUBACK",
-                                          "PINGREQ", "PINGRESP", "DISCONNECT", "AUTH"};
+    static const char *const names[16] = {"WILL",      "CONNECT",  "CONNACK",     "PUBLISH",
+                                          "PUBACK",    "PUBREC",   "PUBREL",      "PUBCOMP",
+                                          "SUBSCRIBE", "SUBACK",   "UNSUBSCRIBE", "UNSUBACK",
+                                          "PINGREQ",   "PINGRESP", "DISCONNECT",  "AUTH"};
     return names[type];
 }
 
 /* Whether MQTT 5 lets that side send packets of the type (0: a will). */
 static inline bool type_sent_by(int type, tern__sender sender)
 {
-    static const char *const by_client = "CCSBBBBBCSCSCSBB"; /* Both, Client, Server; by type, a will first */
+    static const char *const by_client =
+        "CCSBBBBBCSCSCSBB"; /* Both, Client, Server; by type, a will first */
     return by_client[type] == 'B' || by_client[type] == (sender == TERN__FROM_CLIENT ? 'C' : 'S');
 }
 

@@ -47,8 +47,13 @@ static size_t put(const row *r, uint8_t *out)
     static const struct {
         const char *type;
         const char *value;
-    } values[] = {{"byte", "01"},        {"u16", "00 01"},       {"u32", "00 00 00 01"},        {"varint", "01"},
-                  {"utf8", "00 01 'a'"}, {"binary", "00 01 'a'"}, {"utf8 pair", "00 01 'a' 00 01 'b'"}};
+    } values[] = {{"byte", "01"},
+                  {"u16", "00 01"},
+                  {"u32", "00 00 00 01"},
+                  {"varint", "01"},
+                  {"utf8", "00 01 'a'"},
+                  {"binary", "00 01 'a'"},
+                  {"utf8 pair", "00 01 'a' 00 01 'b'"}};
     out[0] = (uint8_t)r->id;
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
         if (strcmp(values[i].type, r->type) != 0) continue;
@@ -90,7 +95,8 @@ static void the_matrix(void **state)
                 bytes b = around_props(type, block, len);
                 verdict v = judge(b.data, b.len, TERN__V5, (tern__sender)sender);
                 if ((v.rc == 0) != allowed)
-                    print_error("property %d in %s: %d %s\n", rows[i].id, type_name(type), v.rc, v.rc ? v.fault.rule : "");
+                    print_error("property %d in %s: %d %s\n", rows[i].id, type_name(type), v.rc,
+                                v.rc ? v.fault.rule : "");
                 assert_int_equal(v.rc == 0, allowed);
                 if (!allowed) assert_true(v.fault.reason == 0x81 || v.fault.reason == 0x82);
                 if (allowed && type != 0) assert_true(tern__props_has(&v.packet.props, rows[i].id));
@@ -109,7 +115,9 @@ static void unknown_ids(void **state)
             if (row_of(id) != NULL || !has_props(type)) continue;
             uint8_t block[4] = {(uint8_t)id, 0, 1, 'a'};
             bytes b = around_props(type, block, sizeof block);
-            expect_fault(&b, TERN__V5, type_sent_by(type, TERN__FROM_SERVER) ? TERN__FROM_SERVER : TERN__FROM_CLIENT,
+            expect_fault(&b, TERN__V5,
+                         type_sent_by(type, TERN__FROM_SERVER) ? TERN__FROM_SERVER
+                                                               : TERN__FROM_CLIENT,
                          0x81);
         }
 }
@@ -128,8 +136,9 @@ static void repetition(void **state)
                 len += put(&rows[i], block + len);
                 len += put(&rows[i], block + len);
                 bytes b = around_props(type, block, len);
-                bool may = strncmp(rows[i].repeat, "yes", 3) == 0 ||
-                           (strncmp(rows[i].repeat, "PUBLISH yes", 11) == 0 && type == TERN__PUBLISH);
+                bool may =
+                    strncmp(rows[i].repeat, "yes", 3) == 0 ||
+                    (strncmp(rows[i].repeat, "PUBLISH yes", 11) == 0 && type == TERN__PUBLISH);
                 if (may)
                     expect_good(&b, TERN__V5, (tern__sender)sender);
                 else
@@ -156,7 +165,8 @@ static void values(void **state)
         for (int type = 0; type < 16; type++)
             for (int value = 0; value < 256; value++) {
                 if (!list_allows(rows[i].allowed, type, TERN__FROM_SERVER)) continue;
-                tern__sender sender = type_sent_by(type, TERN__FROM_SERVER) ? TERN__FROM_SERVER : TERN__FROM_CLIENT;
+                tern__sender sender =
+                    type_sent_by(type, TERN__FROM_SERVER) ? TERN__FROM_SERVER : TERN__FROM_CLIENT;
                 uint8_t block[2] = {(uint8_t)rows[i].id, (uint8_t)value};
                 bytes b = around_props(type, block, 2);
                 if (value <= 1)
@@ -181,13 +191,16 @@ static void values(void **state)
 static void text_is_utf8(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"00", "80", "C0 80", "C1 BF", "ED A0 80", "F4 90 80 80", "E2 82", "FF"};
+    static const char *const bad[] = {"00",       "80",          "C0 80", "C1 BF",
+                                      "ED A0 80", "F4 90 80 80", "E2 82", "FF"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         for (int j = 0; j < row_count; j++) {
             const row *r = &rows[j];
             if (strcmp(r->type, "utf8") != 0 && strcmp(r->type, "utf8 pair") != 0) continue;
             for (int half = 0; half < (r->type[4] != 0 ? 2 : 1); half++) {
-                int type = list_allows(r->allowed, TERN__CONNACK, TERN__FROM_SERVER) ? TERN__CONNACK : TERN__PUBLISH;
+                int type = list_allows(r->allowed, TERN__CONNACK, TERN__FROM_SERVER)
+                               ? TERN__CONNACK
+                               : TERN__PUBLISH;
                 bytes text = hex(bad[i]);
                 uint8_t block[64] = {(uint8_t)r->id};
                 size_t len = 1;
@@ -220,7 +233,8 @@ static void lengths(void **state)
         tern__sender sender = TERN__FROM_SERVER;
         for (int t = 0; t < 16 && type < 0; t++)
             for (int s = 0; s < 2; s++)
-                if (list_allows(rows[i].allowed, t, (tern__sender)s) && type_sent_by(t, (tern__sender)s)) {
+                if (list_allows(rows[i].allowed, t, (tern__sender)s) &&
+                    type_sent_by(t, (tern__sender)s)) {
                     type = t;
                     sender = (tern__sender)s;
                 }
@@ -230,7 +244,8 @@ static void lengths(void **state)
             expect_fault(&b, TERN__V5, sender, 0x81);
         }
     }
-    static const char *const beyond[] = {"40 05 00 01 00 FF 7F", "40 04 00 01 00 01", "40 08 00 01 00 FF FF FF 7F 1F",
+    static const char *const beyond[] = {"40 05 00 01 00 FF 7F", "40 04 00 01 00 01",
+                                         "40 08 00 01 00 FF FF FF 7F 1F",
                                          "40 06 00 01 00 82 00 26"};
     for (size_t i = 0; i < sizeof beyond / sizeof beyond[0]; i++) {
         bytes b = hex(beyond[i]);
@@ -265,7 +280,8 @@ static void building_and_walking(void **state)
     assert_memory_equal(buf.data, golden.data, golden.len);
     tern__props props;
     tern__fault fault;
-    assert_int_equal(tern__props_check(buf.data, buf.len, TERN__PUBLISH, TERN__FROM_SERVER, &props, &fault), 0);
+    assert_int_equal(
+        tern__props_check(buf.data, buf.len, TERN__PUBLISH, TERN__FROM_SERVER, &props, &fault), 0);
     assert_int_equal(tern__props_number(&props, TERN__PROP_MESSAGE_EXPIRY, 7), 0x01020304);
     assert_int_equal(tern__props_number(&props, TERN__PROP_SUBSCRIPTION_ID, 7), 128);
     assert_int_equal(tern__props_number(&props, TERN__PROP_SESSION_EXPIRY, 7), 7);
@@ -285,10 +301,14 @@ static void building_and_walking(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_matrix),   cmocka_unit_test(unknown_ids),
-        cmocka_unit_test(repetition),   cmocka_unit_test(values),
-        cmocka_unit_test(text_is_utf8), cmocka_unit_test(lengths),
-        cmocka_unit_test(authentication_data_needs_a_method), cmocka_unit_test(building_and_walking),
+        cmocka_unit_test(the_matrix),
+        cmocka_unit_test(unknown_ids),
+        cmocka_unit_test(repetition),
+        cmocka_unit_test(values),
+        cmocka_unit_test(text_is_utf8),
+        cmocka_unit_test(lengths),
+        cmocka_unit_test(authentication_data_needs_a_method),
+        cmocka_unit_test(building_and_walking),
     };
     return cmocka_run_group_tests(tests, load, NULL);
 }

@@ -13,7 +13,8 @@ static int check_exact(const char *text, size_t len, int (*check)(const char *, 
     return rc;
 }
 
-/* The fast lane sees each bad byte at each place of each length. [MQTT5-3.3.2-2] [MQTT5-4.7.0-1] [MQTT5-4.7.3-2] */
+/* The fast lane sees each bad byte at each place of each length. [MQTT5-3.3.2-2] [MQTT5-4.7.0-1]
+ * [MQTT5-4.7.3-2] */
 static void every_byte_at_every_place(void **state)
 {
     (void)state;
@@ -23,7 +24,7 @@ static void every_byte_at_every_place(void **state)
             for (int byte = 0; byte < 256; byte++) {
                 memset(text, 'x', len);
                 text[place] = (char)byte;
-                int expected = byte == 0 || byte >= 0x80       ? TERN_E_UTF8
+                int expected = byte == 0 || byte >= 0x80    ? TERN_E_UTF8
                                : byte == '+' || byte == '#' ? TERN_E_TOPIC
                                                             : 0;
                 assert_int_equal(check_exact(text, len, tern__topic_check), expected);
@@ -33,8 +34,14 @@ static void every_byte_at_every_place(void **state)
 static void unicode_topics(void **state)
 {
     (void)state;
-    static const char *const good[] = {"\xC3\xA4", "a/\xE2\x82\xAC/long enough for words", "\xF0\x9F\x90\xA6", "/",
-                                       "\xEF\xBB\xBF/bom", "$SYS/x", " ", "a//b"};
+    static const char *const good[] = {"\xC3\xA4",
+                                       "a/\xE2\x82\xAC/long enough for words",
+                                       "\xF0\x9F\x90\xA6",
+                                       "/",
+                                       "\xEF\xBB\xBF/bom",
+                                       "$SYS/x",
+                                       " ",
+                                       "a//b"};
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
         assert_int_equal(check_exact(good[i], strlen(good[i]), tern__topic_check), 0);
     assert_int_equal(check_exact("\xC3\xA4/+", 4, tern__topic_check), TERN_E_TOPIC);
@@ -62,11 +69,15 @@ static void limits(void **state)
 static void filters(void **state)
 {
     (void)state;
-    static const char *const good[] = {"#", "+", "/", "a", "a/#", "+/+/#", "/+", "+/", "a/+/b", "//", "$share/g/a",
-                                       "$share/g/#", "$share/g//", "$share", "$SYS/#", "$shared/x", "\xC3\xA4/+"};
-    static const char *const bad[] = {"a#", "#a", "a/#/b", "##", "+a", "a+", "a/+b/c", "#/", "++", "$share/", "$share/g",
-                                      "$share/g/", "$share//a", "$share/+/a", "$share/#", "$share/a#/b", "$share/g/a#",
-                                      "a/b#", "/#/"};
+    static const char *const good[] = {"#",          "+",          "/",          "a",      "a/#",
+                                       "+/+/#",      "/+",         "+/",         "a/+/b",  "//",
+                                       "$share/g/a", "$share/g/#", "$share/g//", "$share", "$SYS/#",
+                                       "$shared/x",  "\xC3\xA4/+"};
+    static const char *const bad[] = {"a#",          "#a",         "a/#/b",    "##",
+                                      "+a",          "a+",         "a/+b/c",   "#/",
+                                      "++",          "$share/",    "$share/g", "$share/g/",
+                                      "$share//a",   "$share/+/a", "$share/#", "$share/a#/b",
+                                      "$share/g/a#", "a/b#",       "/#/"};
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
         assert_int_equal(check_exact(good[i], strlen(good[i]), tern__filter_check), 0);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
@@ -83,7 +94,8 @@ static bool match(const char *filter, const char *topic)
 {
     uint8_t *f = exact_copy(filter, strlen(filter));
     uint8_t *t = exact_copy(topic, strlen(topic));
-    bool answer = tern__filter_match((const char *)f, strlen(filter), (const char *)t, strlen(topic));
+    bool answer =
+        tern__filter_match((const char *)f, strlen(filter), (const char *)t, strlen(topic));
     free(f);
     free(t);
     return answer;
@@ -102,16 +114,34 @@ static void matching(void **state)
         {"sport/tennis/player1/#", "sport/tennis/player1/ranking", true},
         {"sport/tennis/player1/#", "sport/tennis/player1/score/wimbledon", true},
         {"sport/tennis/player1/#", "sport/tennis/player12", false},
-        {"sport/#", "sport", true}, {"#", "a/b/c", true}, {"#", "/", true},
+        {"sport/#", "sport", true},
+        {"#", "a/b/c", true},
+        {"#", "/", true},
         {"sport/tennis/+", "sport/tennis/player1", true},
         {"sport/tennis/+", "sport/tennis/player1/ranking", false},
-        {"sport/+", "sport", false}, {"sport/+", "sport/", true},
-        {"+/+", "/finance", true}, {"/+", "/finance", true}, {"+", "/finance", false},
-        {"#", "$SYS/monitor", false}, {"+/monitor/Clients", "$SYS/monitor/Clients", false},
-        {"$SYS/#", "$SYS/monitor", true}, {"$SYS/monitor/+", "$SYS/monitor/Clients", true},
-        {"a", "a", true}, {"a", "A", false}, {"a", "ab", false}, {"ab", "a", false}, {"a/b", "a/b/", false},
-        {"a/+/#", "a/b", true}, {"a/+/#", "a", false}, {"+/#", "a", true}, {"a//b", "a//b", true},
-        {"a/+/b", "a//b", true}, {"+", "", true}, {"a/#", "a/", true}, {"a/#", "b", false}, {"/#", "", true},
+        {"sport/+", "sport", false},
+        {"sport/+", "sport/", true},
+        {"+/+", "/finance", true},
+        {"/+", "/finance", true},
+        {"+", "/finance", false},
+        {"#", "$SYS/monitor", false},
+        {"+/monitor/Clients", "$SYS/monitor/Clients", false},
+        {"$SYS/#", "$SYS/monitor", true},
+        {"$SYS/monitor/+", "$SYS/monitor/Clients", true},
+        {"a", "a", true},
+        {"a", "A", false},
+        {"a", "ab", false},
+        {"ab", "a", false},
+        {"a/b", "a/b/", false},
+        {"a/+/#", "a/b", true},
+        {"a/+/#", "a", false},
+        {"+/#", "a", true},
+        {"a//b", "a//b", true},
+        {"a/+/b", "a//b", true},
+        {"+", "", true},
+        {"a/#", "a/", true},
+        {"a/#", "b", false},
+        {"/#", "", true},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         if (match(table[i].filter, table[i].topic) != table[i].matches)
@@ -123,8 +153,11 @@ static void matching(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_byte_at_every_place), cmocka_unit_test(unicode_topics), cmocka_unit_test(limits),
-        cmocka_unit_test(filters), cmocka_unit_test(matching),
+        cmocka_unit_test(every_byte_at_every_place),
+        cmocka_unit_test(unicode_topics),
+        cmocka_unit_test(limits),
+        cmocka_unit_test(filters),
+        cmocka_unit_test(matching),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,7 +74,8 @@ static void bad_arguments(void **state)
     assert_int_equal(tern_message_add_user_property(message, longest, longest), 0);
     free(longest);
     assert_int_equal(tern_message_set_content_type(message, "\xC3"), TERN_E_UTF8);
-    assert_int_equal(tern_message_set_response_topic(message, "a/#"), TERN_E_TOPIC); /* [MQTT5-3.3.2-14] */
+    assert_int_equal(tern_message_set_response_topic(message, "a/#"),
+                     TERN_E_TOPIC); /* [MQTT5-3.3.2-14] */
     assert_int_equal(tern_message_add_user_property(message, "\xED\xA0\x80", ""), TERN_E_UTF8);
     assert_int_equal(tern_message_add_user_property(message, "", "\xED\xA0\x80"), TERN_E_UTF8);
     assert_int_equal(tern_message_set_payload_format(message, 2), TERN_E_INVALID);
@@ -108,13 +109,15 @@ static void null_is_answered_everywhere(void **state)
     assert_non_null(tern_message_payload(NULL));
     assert_int_equal(tern_message_payload_length(NULL), 0);
     assert_string_equal(tern_message_text(NULL), "");
-    assert_int_equal(tern_message_qos(NULL) + tern_message_retained(NULL) + tern_message_duplicate(NULL), 0);
+    assert_int_equal(
+        tern_message_qos(NULL) + tern_message_retained(NULL) + tern_message_duplicate(NULL), 0);
     assert_int_equal(tern_message_payload_format(NULL), -1);
     assert_int_equal(tern_message_expiry(NULL, NULL), 0);
     assert_null(tern_message_content_type(NULL, NULL));
     assert_null(tern_message_correlation_data(NULL, NULL));
     assert_int_equal(tern_message_user_property(NULL, 0, NULL, NULL, NULL, NULL), TERN_E_INVALID);
-    assert_int_equal(tern_message_user_property(message, 0, NULL, NULL, NULL, NULL), TERN_E_NOT_FOUND);
+    assert_int_equal(tern_message_user_property(message, 0, NULL, NULL, NULL, NULL),
+                     TERN_E_NOT_FOUND);
     assert_int_equal(tern_message_subscription_id_count(NULL), 0);
     assert_int_equal(tern_message_subscription_id(NULL, 0), 0);
     tern_message_unref(message);
@@ -148,7 +151,9 @@ static void properties_replace_and_add_up(void **state)
     const char *text = tern_message_content_type(message, &length);
     expect_text(text, length, "a");
     /* A value read from the message itself is a good argument. */
-    assert_int_equal(tern_message_set_correlation_data(message, tern_message_content_type(message, &length), 1), 0);
+    assert_int_equal(
+        tern_message_set_correlation_data(message, tern_message_content_type(message, &length), 1),
+        0);
     text = tern_message_correlation_data(message, &length);
     expect_text(text, length, "a");
     text = tern_message_response_topic(message, &length);
@@ -158,16 +163,19 @@ static void properties_replace_and_add_up(void **state)
     const char *name;
     const char *value;
     size_t name_length;
-    assert_int_equal(tern_message_user_property(message, 1, &name, &name_length, &value, &length), 0);
+    assert_int_equal(tern_message_user_property(message, 1, &name, &name_length, &value, &length),
+                     0);
     expect_text(name, name_length, "k");
     expect_text(value, length, "2");
-    assert_int_equal(tern_message_user_property(message, 2, &name, &name_length, &value, &length), TERN_E_NOT_FOUND);
+    assert_int_equal(tern_message_user_property(message, 2, &name, &name_length, &value, &length),
+                     TERN_E_NOT_FOUND);
     assert_null(name);
     tern__props props;
     tern__fault fault;
     const tern__record *record = message->record;
-    assert_int_equal(
-        tern__props_check(record->props, record->props_len, TERN__PUBLISH, TERN__FROM_CLIENT, &props, &fault), 0);
+    assert_int_equal(tern__props_check(record->props, record->props_len, TERN__PUBLISH,
+                                       TERN__FROM_CLIENT, &props, &fault),
+                     0);
     assert_int_equal(props.present, record->props_present);
     assert_int_equal(tern_message_clear_properties(message), 0);
     assert_int_equal(tern_message_user_property_count(message), 0);
@@ -205,7 +213,8 @@ static void borrowed_messages(void **state)
                            .flags = TERN__RECORD_DUP | TERN__RECORD_ALIASED,
                            .props = props,
                            .props_len = sizeof props,
-                           .props_present = UINT64_C(1) << 11 | UINT64_C(1) << 35 | UINT64_C(1) << 38,
+                           .props_present =
+                               UINT64_C(1) << 11 | UINT64_C(1) << 35 | UINT64_C(1) << 38,
                            .ack_seq = 42};
     tern_message borrowed = {.record = &record, .epoch = 3};
     assert_int_equal(tern_message_duplicate(&borrowed), 1);
@@ -241,9 +250,12 @@ static void borrowed_messages(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_was_given_is_read),      cmocka_unit_test(bad_arguments),
-        cmocka_unit_test(null_is_answered_everywhere), cmocka_unit_test(properties_replace_and_add_up),
-        cmocka_unit_test(setters_replace),             cmocka_unit_test(borrowed_messages),
+        cmocka_unit_test(what_was_given_is_read),
+        cmocka_unit_test(bad_arguments),
+        cmocka_unit_test(null_is_answered_everywhere),
+        cmocka_unit_test(properties_replace_and_add_up),
+        cmocka_unit_test(setters_replace),
+        cmocka_unit_test(borrowed_messages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

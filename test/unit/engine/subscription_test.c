@@ -18,10 +18,13 @@ static void filters_and_options(void **state)
     assert_int_equal(tern_subscription_new(&subscription), 0);
     assert_int_equal(tern_subscription_count(subscription), 0);
     assert_int_equal(tern_subscription_add(subscription, "a/#", TERN_QOS_1), 0);
-    assert_int_equal(tern_subscription_add(subscription, "b", TERN_QOS_2 | TERN_NO_LOCAL | TERN_RETAINED_NEVER), 0);
+    assert_int_equal(
+        tern_subscription_add(subscription, "b", TERN_QOS_2 | TERN_NO_LOCAL | TERN_RETAINED_NEVER),
+        0);
     assert_int_equal(tern_subscription_add(subscription, "$share/g/c", TERN_QOS_0), 0);
     /* The later replaces the earlier's options, at its place. */
-    assert_int_equal(tern_subscription_add(subscription, "a/#", TERN_QOS_2 | TERN_RETAIN_AS_PUBLISHED), 0);
+    assert_int_equal(
+        tern_subscription_add(subscription, "a/#", TERN_QOS_2 | TERN_RETAIN_AS_PUBLISHED), 0);
     assert_int_equal(tern_subscription_count(subscription), 3);
     static const uint8_t wire[] = "\0\3a/#\x0A\0\1b\x26\0\x0A$share/g/c";
     assert_int_equal(subscription->filters.len, sizeof wire);
@@ -45,9 +48,11 @@ static void what_is_refused(void **state)
     assert_int_equal(tern_subscription_add(subscription, NULL, 0), TERN_E_INVALID);
     assert_int_equal(tern_subscription_add(subscription, "a", 3), TERN_E_INVALID);
     assert_int_equal(tern_subscription_add(subscription, "a", 0x40), TERN_E_INVALID);
-    assert_int_equal(tern_subscription_add(subscription, "a", TERN_RETAINED_IF_NEW | TERN_RETAINED_NEVER),
+    assert_int_equal(
+        tern_subscription_add(subscription, "a", TERN_RETAINED_IF_NEW | TERN_RETAINED_NEVER),
+        TERN_E_INVALID);
+    assert_int_equal(tern_subscription_add(subscription, "$share/g/a", TERN_NO_LOCAL),
                      TERN_E_INVALID);
-    assert_int_equal(tern_subscription_add(subscription, "$share/g/a", TERN_NO_LOCAL), TERN_E_INVALID);
     assert_int_equal(tern_subscription_add(subscription, "", 0), TERN_E_FILTER);
     assert_int_equal(tern_subscription_add(subscription, "a/#/b", 0), TERN_E_FILTER);
     assert_int_equal(tern_subscription_add(subscription, "\xFF", 0), TERN_E_UTF8);
@@ -59,7 +64,8 @@ static void what_is_refused(void **state)
     memset(longest, 'a', 65536);
     longest[65536] = 0;
     assert_int_equal(tern_subscription_add(subscription, longest, 0), TERN_E_TOO_LARGE);
-    assert_int_equal(tern_subscription_add_user_property(subscription, longest, ""), TERN_E_TOO_LARGE);
+    assert_int_equal(tern_subscription_add_user_property(subscription, longest, ""),
+                     TERN_E_TOO_LARGE);
     longest[65535] = 0;
     assert_int_equal(tern_subscription_add(subscription, longest, 0), 0);
     free(longest);
