@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <tern/subscription.h>
 
 static void test_qos0_is_sent_when_its_last_byte_went_out(void **state) /* [MQTT5-2.2.1-2] */
 {
@@ -50,7 +51,8 @@ static void test_qos2_goes_through_its_four_steps(void **state) /* [MQTT5-4.3.3-
         tern__completion done;
         script_ready(&s, version);
         assert_int_equal(script_publish(&s, 2, "a", "hi", &done), 0);
-        script_expect(&s, version == TERN__V5 ? "34 08 00 01 'a' 00 01 00 'hi'" : "34 07 00 01 'a' 00 01 'hi'");
+        script_expect(&s, version == TERN__V5 ? "34 08 00 01 'a' 00 01 00 'hi'"
+                                              : "34 07 00 01 'a' 00 01 'hi'");
         assert_int_equal(script_recv(&s, "50 02 00 01"), 0);
         assert_null(tern__engine_next_completion(s.engine));
         script_expect(&s, "62 02 00 01");
@@ -110,8 +112,9 @@ static void test_the_servers_receive_maximum_bounds_what_is_open(void **state) /
     }
 }
 
-/* A full window holds back QoS 0 too, since newer never overtakes older; control packets it does not. */
-static void test_a_full_window_holds_newer_messages_but_no_control_packet(void **state) /* [C8] [MQTT5-3.3.4-8] */
+/* A full window holds back QoS 0 too, since newer never overtakes older; control packets it does not.
+ * [C8] [MQTT5-3.3.4-8] */
+static void test_a_full_window_holds_newer_messages_but_no_control_packet(void **state)
 {
     (void)state;
     script s;
@@ -186,7 +189,8 @@ static void test_all_65535_ids_can_be_open_and_no_more(void **state) /* [MQTT5-2
     script_free(&s);
 }
 
-static void test_the_servers_maximum_packet_size_is_kept_to_the_byte(void **state) /* [C2] [MQTT5-3.2.2-15] */
+/* [C2] [MQTT5-3.2.2-15] */
+static void test_the_servers_maximum_packet_size_is_kept_to_the_byte(void **state)
 {
     (void)state;
     script s;

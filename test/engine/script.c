@@ -151,7 +151,6 @@ void script_wait(script *s, uint64_t us)
     for (;;) {
         uint64_t deadline = tern__engine_deadline(s->engine);
         if (deadline > end) break;
-        assert_true(deadline != 0);
         s->now = deadline > s->now ? deadline : s->now;
         tern__engine_tick(s->engine, s->now);
         assert_true(tern__engine_deadline(s->engine) > s->now);
@@ -159,7 +158,8 @@ void script_wait(script *s, uint64_t us)
     s->now = end;
 }
 
-int script_publish(script *s, uint8_t qos, const char *topic, const char *payload, tern__completion *completion)
+int script_publish(script *s, uint8_t qos, const char *topic, const char *payload,
+                   tern__completion *completion)
 {
     tern__submission submission = {
         .publish = {.qos = qos,
@@ -180,8 +180,9 @@ int script_publish(script *s, uint8_t qos, const char *topic, const char *payloa
 static void note_record(script *s, const tern__record *record)
 {
     char tail[8];
-    int n = snprintf(tail, sizeof tail, "/%u%s%s;", record->qos, (record->flags & TERN__RECORD_DUP) ? "d" : "",
-                     (record->flags & TERN__RECORD_RETAIN) ? "r" : "");
+    const char *dup = (record->flags & TERN__RECORD_DUP) ? "d" : "";
+    const char *retain = (record->flags & TERN__RECORD_RETAIN) ? "r" : "";
+    int n = snprintf(tail, sizeof tail, "/%u%s%s;", record->qos, dup, retain);
     assert_int_equal(record->topic[record->topic_len], 0);
     assert_int_equal(record->payload[record->payload_len], 0);
     assert_int_equal(tern__buf_append(&s->delivered, record->topic, record->topic_len), 0);
@@ -223,7 +224,8 @@ void script_ended(script *s, const tern__completion *completion)
     assert_ptr_equal(tern__engine_next_completion(s->engine), completion);
 }
 
-void script_outcome(script *s, const tern__completion *completion, tern_outcome outcome, tern_cause cause, int reason)
+void script_outcome(script *s, const tern__completion *completion, tern_outcome outcome,
+                    tern_cause cause, int reason)
 {
     script_ended(s, completion);
     assert_int_equal(completion->outcome, outcome);

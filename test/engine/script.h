@@ -51,14 +51,16 @@ void script_drain(script *s, size_t limit);
 void script_wait(script *s, uint64_t us);
 
 /* 0 or the outbox's refusal. */
-int script_publish(script *s, uint8_t qos, const char *topic, const char *payload, tern__completion *completion);
+int script_publish(script *s, uint8_t qos, const char *topic, const char *payload,
+                   tern__completion *completion);
 /* Takes all events; messages go to s->delivered, the last other one is returned (0: none). */
 tern__engine_event_kind script_event(script *s);
 /* What was delivered since the last call, as text. */
 const char *script_delivered(script *s);
 /* The completion ended (in order: it is the next one told). */
 void script_ended(script *s, const tern__completion *completion);
-void script_outcome(script *s, const tern__completion *completion, tern_outcome outcome, tern_cause cause, int reason);
+void script_outcome(script *s, const tern__completion *completion, tern_outcome outcome,
+                    tern_cause cause, int reason);
 
 size_t script_parse(const char *hex, uint8_t *out, size_t max);
 /* Splits s->out into packets: the first one's length, 0 when there is no whole one. */
