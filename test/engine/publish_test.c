@@ -1,5 +1,5 @@
-/* Publishing over an engine: bytes of each QoS, outcomes, the window, packet ids and the server's limits.
- * SPDX-License-Identifier: Apache-2.0 */
+/* Publishing over an engine: bytes of each QoS, outcomes, the window, packet ids and the server's
+ * limits. SPDX-License-Identifier: Apache-2.0 */
 #include <tern/subscription.h>
 
 #include "engine/script.h"
@@ -43,7 +43,8 @@ static void test_qos1_ends_by_its_puback(void **state) /* [MQTT5-4.3.2-1] [MQTT5
     script_free(&s);
 }
 
-static void test_qos2_goes_through_its_four_steps(void **state) /* [MQTT5-4.3.3-1] [MQTT5-4.3.3-4] */
+static void test_qos2_goes_through_its_four_steps(
+    void **state) /* [MQTT5-4.3.3-1] [MQTT5-4.3.3-4] */
 {
     (void)state;
     for (int version = TERN__V311; version <= TERN__V5; version++) {
@@ -104,7 +105,8 @@ static void test_the_servers_receive_maximum_bounds_what_is_open(void **state) /
         script_init(&s, TERN__V5);
         script_start(&s);
         script_online(&s, connacks[i]);
-        for (int n = 0; n < 25; n++) assert_int_equal(script_publish(&s, 1, "a", "x", NULL), 0);
+        for (int n = 0; n < 25; n++)
+            assert_int_equal(script_publish(&s, 1, "a", "x", NULL), 0);
         assert_int_equal(count_publishes(&s), maxima[i]);
         assert_int_equal(script_recv(&s, "40 02 00 01"), 0);
         assert_int_equal(count_publishes(&s), 1);
@@ -112,8 +114,8 @@ static void test_the_servers_receive_maximum_bounds_what_is_open(void **state) /
     }
 }
 
-/* A full window holds back QoS 0 too, since newer never overtakes older; control packets it does not.
- * [C8] [MQTT5-3.3.4-8] */
+/* A full window holds back QoS 0 too, since newer never overtakes older; control packets it does
+ * not. [C8] [MQTT5-3.3.4-8] */
 static void test_a_full_window_holds_newer_messages_but_no_control_packet(void **state)
 {
     (void)state;
@@ -148,7 +150,8 @@ static void test_a_full_window_holds_newer_messages_but_no_control_packet(void *
 
 enum { OPERATIONS = 200000, DEPTH = 700 };
 
-/* Acknowledges in an order that is not the order of sending, so that free ids lie between busy ones. */
+/* Acknowledges in an order that is not the order of sending, so that free ids lie between busy
+ * ones. */
 static void test_an_open_packet_id_is_never_used_again(void **state) /* [MQTT5-2.2.1-3] */
 {
     (void)state;
@@ -159,7 +162,8 @@ static void test_an_open_packet_id_is_never_used_again(void **state) /* [MQTT5-2
     assert_non_null(open);
     script_ready(&s, TERN__V311);
     for (int i = 0; i < OPERATIONS; i++) {
-        const size_t slot = i < DEPTH ? (size_t)i : (random = random * 1664525u + 1013904223u) % DEPTH;
+        const size_t slot =
+            i < DEPTH ? (size_t)i : (random = random * 1664525u + 1013904223u) % DEPTH;
         if (i >= DEPTH) {
             const uint8_t ack[] = {0x40, 2, (uint8_t)(ids[slot] >> 8), (uint8_t)ids[slot]};
             assert_int_equal(script_recv_bytes(&s, ack, sizeof ack), 0);
@@ -182,7 +186,8 @@ static void test_all_65535_ids_can_be_open_and_no_more(void **state) /* [MQTT5-2
     (void)state;
     script s;
     script_ready(&s, TERN__V311);
-    for (int i = 0; i < 65540; i++) assert_int_equal(script_publish(&s, 1, "a", "", NULL), 0);
+    for (int i = 0; i < 65540; i++)
+        assert_int_equal(script_publish(&s, 1, "a", "", NULL), 0);
     assert_int_equal(count_publishes(&s), 65535);
     assert_int_equal(script_recv(&s, "40 02 12 34"), 0);
     script_expect(&s, "32 05 00 01 'a' 12 34");

@@ -137,7 +137,8 @@ void script_expect(script *s, const char *hex)
     size_t len = script_parse(hex, bytes, sizeof bytes);
     script_drain(s, SIZE_MAX);
     if (s->out.len != len) {
-        for (size_t i = 0; i < s->out.len; i++) print_error("%02x ", s->out.data[i]);
+        for (size_t i = 0; i < s->out.len; i++)
+            print_error("%02x ", s->out.data[i]);
         print_error("came out, expected %s\n", hex);
     }
     assert_int_equal(s->out.len, len);
@@ -205,7 +206,8 @@ tern__engine_event_kind script_event(script *s)
         }
         tern__block_finish(event.block);
         s->epoch = event.block->epoch;
-        for (uint32_t i = 0; i < event.block->count; i++) note_record(s, &event.block->records[i]);
+        for (uint32_t i = 0; i < event.block->count; i++)
+            note_record(s, &event.block->records[i]);
         tern__block_unref(event.block);
     }
     return last;

@@ -1,5 +1,5 @@
-/* Scripts over an engine: bytes in, bytes out, time and submissions, all on virtual time and checked exactly.
- * SPDX-License-Identifier: Apache-2.0 */
+/* Scripts over an engine: bytes in, bytes out, time and submissions, all on virtual time and
+ * checked exactly. SPDX-License-Identifier: Apache-2.0 */
 #ifndef TERN_TEST_ENGINE_SCRIPT_H
 #define TERN_TEST_ENGINE_SCRIPT_H
 
@@ -16,17 +16,19 @@
 
 enum { SCRIPT_SECOND = 1000000 };
 
-/* An engine with its surroundings. `config` and `connect` may be changed between script_init() and script_start(). */
+/* An engine with its surroundings. `config` and `connect` may be changed between script_init() and
+ * script_start(). */
 typedef struct script {
     tern__engine *engine;
     tern__block_pool *pool;
     tern__engine_config config;
     tern__connect_config connect;
     uint64_t now;
-    uint64_t epoch;      /* of the last block of messages */
-    uint32_t last_seq;   /* largest ack_seq handed over */
-    tern__buf out;       /* written by the engine and not yet expected */
-    tern__buf delivered; /* "topic=payload/qos[d][r];" a message, NUL-terminated by script_delivered() */
+    uint64_t epoch;    /* of the last block of messages */
+    uint32_t last_seq; /* largest ack_seq handed over */
+    tern__buf out;     /* written by the engine and not yet expected */
+    tern__buf
+        delivered; /* "topic=payload/qos[d][r];" a message, NUL-terminated by script_delivered() */
     tern__engine_event event; /* the last one that was no MESSAGES */
 } script;
 
