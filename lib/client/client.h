@@ -46,6 +46,7 @@ typedef struct tern__link {
     tern__source source; /* the stream's readiness */
     bool write_blocked;  /* the socket took less than it was given */
     bool paused;         /* reading is paused */
+    size_t last_block;   /* capacity of the block that was handed over last */
     bool closable;       /* the engine's last bytes are in the output: flush and close */
     uint64_t deadline;   /* of the attempt or of leaving; UINT64_MAX none */
     uint64_t retry_at;   /* WAITING */

@@ -73,6 +73,7 @@ static void pump_events(tern_client *client, uint64_t now)
     tern__engine_event event;
     while (tern__engine_next_event(client->engine, &event)) {
         if (event.kind == TERN__EVENT_MESSAGES) {
+            client->link.last_block = event.block->cap;
             tern__mailbox_push_block(&client->mailbox, event.block);
         } else {
             tern__link_on_event(client, &event, now);
@@ -142,16 +143,23 @@ static void write_out(tern_client *client, uint64_t now)
     }
 }
 
+/* Whether the inbound bound is reached. A lone message beyond it does not count: an acknowledgement may follow it that the
+ * application waits for before it takes the message. */
+static bool inbound_full(tern_client *client)
+{
+    size_t held = atomic_load(&client->mailbox.inbound_bytes);
+    return held >= client->options.inbound_limit && held > client->link.last_block;
+}
+
 /* Reading stops at the inbound bound: TCP and receive maximum hold the broker. */
 static void update_pause(tern_client *client, uint64_t now)
 {
     tern__link *link = &client->link;
-    size_t limit = client->options.inbound_limit;
-    bool full = atomic_load(&client->mailbox.inbound_bytes) >= limit;
+    bool full = inbound_full(client);
     if (full && !link->paused) {
         atomic_store(&client->reading_paused, true);
         /* Room that was made before the flag was set would wake nobody. */
-        full = atomic_load(&client->mailbox.inbound_bytes) >= limit;
+        full = inbound_full(client);
         if (!full) atomic_store(&client->reading_paused, false);
     }
     if (full == link->paused) return;
