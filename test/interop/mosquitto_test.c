@@ -239,21 +239,25 @@ static void manual_dispatch_with_a_descriptor(void **state)
     shut(client);
 }
 
+typedef _Atomic(tern_message *) kept_message;
+
 static void on_keep(tern_client *client, const tern_message *message, void *user_data)
 {
+    tern_message *copy = NULL;
     (void)client;
-    assert_int_equal(tern_message_keep(message, user_data), 0);
+    assert_int_equal(tern_message_keep(message, &copy), 0);
+    atomic_store((kept_message *)user_data, copy);
 }
 
 static bool is_kept(void *argument)
 {
-    return *(tern_message *volatile *)argument != NULL;
+    return atomic_load((kept_message *)argument) != NULL;
 }
 
 static void manual_acknowledgement(void **state) /* [C9] */
 {
     (void)state;
-    tern_message *kept = NULL;
+    kept_message kept = NULL;
     tern_client *client = make("acks", b.url, TERN_VERSION_5, TERN_DISPATCH_THREAD, TERN_ACK_MANUAL);
     assert_int_equal(tern_client_set_message_handler(client, on_keep, &kept), 0);
     assert_int_equal(tern_client_connect_wait(client, PATIENCE), 0);

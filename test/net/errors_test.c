@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -80,7 +81,7 @@ static void a_refused_connection(void **state)
 
 /* A peer that answers the first connection with `bytes` (none: says nothing), and the event that follows. */
 typedef struct seen {
-    volatile int error;
+    atomic_int error; /* set last */
     char text[400];
 } seen;
 
@@ -88,14 +89,14 @@ static void on_event(tern_client *client, const tern_event *event, void *user_da
 {
     seen *s = user_data;
     (void)client;
-    if (tern_event_get_kind(event) != TERN_EVENT_CONNECT_FAILED || s->error != 0) return;
+    if (tern_event_get_kind(event) != TERN_EVENT_CONNECT_FAILED || atomic_load(&s->error) != 0) return;
     snprintf(s->text, sizeof s->text, "%s", tern_event_text(event));
-    s->error = tern_event_error(event);
+    atomic_store(&s->error, tern_event_error(event));
 }
 
 static bool was_seen(void *argument)
 {
-    return ((seen *)argument)->error != 0;
+    return atomic_load(&((seen *)argument)->error) != 0;
 }
 
 static void answer_with(const void *bytes, size_t len, bool hang_up, int error, const char *part)
@@ -124,7 +125,7 @@ static void answer_with(const void *bytes, size_t len, bool hang_up, int error, 
     if (len != 0) assert_true(net_write(peer, bytes, len));
     if (hang_up) close(peer);
     assert_true(net_wait_until(was_seen, &s, PATIENCE));
-    assert_int_equal(s.error, error);
+    assert_int_equal(atomic_load(&s.error), error);
     if (strcasestr(s.text, part) == NULL) fail_msg("no \"%s\" in \"%s\"", part, s.text);
     if (!hang_up) close(peer);
     close(listener);
@@ -241,13 +242,13 @@ static void a_full_outbox(void **state) /* [C3] [C10] */
 static void on_log(tern_log_level level, const char *text, void *user_data)
 {
     (void)level;
-    if (strstr(text, "canary") != NULL) *(volatile int *)user_data = 1;
+    if (strstr(text, "canary") != NULL) atomic_store((atomic_int *)user_data, 1);
 }
 
 static void secrets_stay_secret(void **state) /* [C20] */
 {
     (void)state;
-    volatile int leaked = 0;
+    atomic_int leaked = 0;
     uint16_t port;
     char url[96];
     tern_client_options *options = NULL;
@@ -255,12 +256,12 @@ static void secrets_stay_secret(void **state) /* [C20] */
     int held = net_refusing_port(&port);
     snprintf(url, sizeof url, "mqtt://user:canary-secret@127.0.0.1:%u", port);
     assert_int_equal(tern_client_options_new(&options), 0);
-    assert_int_equal(tern_client_options_set_log(options, TERN_LOG_TRACE, on_log, (void *)(uintptr_t)&leaked), 0);
+    assert_int_equal(tern_client_options_set_log(options, TERN_LOG_TRACE, on_log, &leaked), 0);
     assert_int_equal(tern_client_new(&client, options), 0);
     assert_int_equal(tern_client_configure_url(client, url), 0);
     assert_int_equal(tern_client_connect_wait(client, SHORT), TERN_E_CONNECT);
     assert_null(strstr(tern_client_error_text(client), "canary"));
-    assert_int_equal(leaked, 0);
+    assert_int_equal(atomic_load(&leaked), 0);
     tern_client_free(client);
     tern_client_options_free(options);
     close(held);
