@@ -149,6 +149,10 @@ def print_rates(measured):
         print(f"| {row.name} | " + " | ".join(cells) + f" | {ratio(row, 'libmosquitto')} | {ratio(row, paho)} |")
 
 
+def figure(value):
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
 def print_figures(measured):
     columns = {
         "roundtrip": [("p50_us", "p50 us"), ("p99_us", "p99 us")],
@@ -166,7 +170,7 @@ def print_figures(measured):
         print(f"\n| {row.name} | " + " | ".join(title for _, title in shown) + " |")
         print("|---" * (len(shown) + 1) + "|")
         for library, report in row.reports.items():
-            print(f"| {library} | " + " | ".join(f"{report[key]:,.6g}" for key, _ in shown) + " |")
+            print(f"| {library} | " + " | ".join(figure(report[key]) for key, _ in shown) + " |")
 
 
 def main():
