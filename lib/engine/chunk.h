@@ -92,17 +92,19 @@ void tern__outbox_deinit(tern__outbox *outbox);
 /* See tern__engine_sync_locked(). */
 bool tern__outbox_sync_locked(tern__outbox *outbox);
 
-/* The entry at the cursor, NULL at the end; tern__outbox_advance() steps over it. */
+/* The entry at the cursor, NULL at the end; tern__outbox_advance() steps over it and more. */
 tern__entry *tern__outbox_next(tern__outbox *outbox, tern__chunk **chunk, uint32_t *index);
-void tern__outbox_advance(tern__outbox *outbox);
+void tern__outbox_advance(tern__outbox *outbox, uint32_t count);
 /* The cursor goes back to this entry, if it stands behind it. */
 void tern__outbox_rewind(tern__outbox *outbox, tern__chunk *chunk, uint32_t index);
 /* The entry's bytes are not needed any more: their room is given back, the record stays. */
 void tern__outbox_release_bytes(tern__outbox *outbox, tern__entry *entry);
-/* The output points at this entry no longer; its chunk is freed where that was all that kept it. */
-void tern__outbox_unstage(tern__outbox *outbox, tern__chunk *chunk);
+/* The output points at `count` entries no longer; their chunk is freed where that was all that kept it. */
+void tern__outbox_unstage(tern__outbox *outbox, tern__chunk *chunk, uint32_t count);
 /* The entry is DONE; its chunk is freed with its last one. */
 void tern__outbox_done(tern__outbox *outbox, tern__chunk *chunk, uint32_t index);
+/* The same of `count` entries from `index` that the output points at, `bytes` in all; their chunk stays while it does. */
+void tern__outbox_done_run(tern__outbox *outbox, tern__chunk *chunk, uint32_t index, uint32_t count, size_t bytes);
 /* Every id up to and including this one is DONE. */
 uint64_t tern__outbox_settled(tern__outbox *outbox);
 #endif

@@ -63,6 +63,9 @@ typedef struct tern__outcomes {
 void tern__outcome_tell(tern__engine *e, tern__chunk *chunk, uint32_t index, tern_outcome outcome, tern_cause cause,
                         int reason);
 
+/* `count` entries of QoS 0 without completions, `bytes` in all, were sent. False: memory ran out, nothing happened. */
+bool tern__outcome_tell_sent(tern__engine *e, tern__chunk *chunk, uint32_t index, uint32_t count, size_t bytes);
+
 /* ---- output.c: what goes out, in order ---- */
 
 /* A stretch of output: control bytes (chunk NULL), packets of a chunk, or a packet composed at sending. */

@@ -253,9 +253,9 @@ tern__entry *tern__outbox_next(tern__outbox *outbox, tern__chunk **chunk, uint32
     return tern__chunk_entry(*chunk, *index);
 }
 
-void tern__outbox_advance(tern__outbox *outbox)
+void tern__outbox_advance(tern__outbox *outbox, uint32_t count)
 {
-    outbox->cursor_index++;
+    outbox->cursor_index += count;
 }
 
 void tern__outbox_rewind(tern__outbox *outbox, tern__chunk *chunk, uint32_t index)
@@ -272,9 +272,9 @@ void tern__outbox_release_bytes(tern__outbox *outbox, tern__entry *entry)
     entry->freed = 1;
 }
 
-void tern__outbox_unstage(tern__outbox *outbox, tern__chunk *chunk)
+void tern__outbox_unstage(tern__outbox *outbox, tern__chunk *chunk, uint32_t count)
 {
-    chunk->staged--;
+    chunk->staged -= count;
     if (chunk->live == 0 && chunk->sealed && chunk->staged == 0) drop_chunk(outbox, chunk);
 }
 
@@ -288,6 +288,16 @@ void tern__outbox_done(tern__outbox *outbox, tern__chunk *chunk, uint32_t index)
     outbox->open--;
     chunk->live--;
     if (chunk->live == 0 && chunk->sealed && chunk->staged == 0) drop_chunk(outbox, chunk);
+}
+
+void tern__outbox_done_run(tern__outbox *outbox, tern__chunk *chunk, uint32_t index, uint32_t count, size_t bytes)
+{
+    assert(chunk->staged >= count && "the output still points at them");
+    for (uint32_t i = 0; i < count; i++) tern__chunk_entry(chunk, index + i)->state = TERN__ENTRY_DONE;
+    outbox->freed_bytes += bytes + count * sizeof(tern__entry);
+    outbox->freed_count += count;
+    outbox->open -= count;
+    chunk->live -= count;
 }
 
 uint64_t tern__outbox_settled(tern__outbox *outbox)

@@ -20,18 +20,20 @@ static bool grow(tern__outcomes *outcomes)
     return true;
 }
 
-static bool add_range(tern__outcomes *outcomes, uint64_t id, tern_outcome outcome, tern_cause cause, int reason)
+/* The messages id..end ended alike. */
+static bool add_range(tern__outcomes *outcomes, uint64_t id, uint64_t end, tern_outcome outcome, tern_cause cause,
+                      int reason)
 {
     if (outcomes->count != 0) {
         tern__range *last = &outcomes->ranges[(outcomes->first + outcomes->count - 1) & (outcomes->cap - 1)];
         if (last->last + 1 == id && last->outcome == outcome && last->cause == cause && last->reason == reason) {
-            last->last = id;
+            last->last = end;
             return true;
         }
     }
     if (outcomes->count == outcomes->cap && !grow(outcomes)) return false;
     outcomes->ranges[(outcomes->first + outcomes->count++) & (outcomes->cap - 1)] =
-        (tern__range){id, id, outcome, cause, reason};
+        (tern__range){id, end, outcome, cause, reason};
     return true;
 }
 
@@ -52,13 +54,22 @@ void tern__outcome_tell(tern__engine *e, tern__chunk *chunk, uint32_t index, ter
         completion->cause = cause;
         completion->reason = reason;
         tern__list_append(&e->outcomes.completions, &completion->link);
-    } else if (!add_range(&e->outcomes, chunk->first_id + index, outcome, cause, reason)) {
+    } else if (!add_range(&e->outcomes, chunk->first_id + index, chunk->first_id + index, outcome, cause, reason)) {
         entry->state = TERN__ENTRY_UNTOLD;
         entry->expires_us = pack(outcome, cause, reason);
         e->outbox.untold++;
         return;
     }
     tern__outbox_done(&e->outbox, chunk, index);
+}
+
+bool tern__outcome_tell_sent(tern__engine *e, tern__chunk *chunk, uint32_t index, uint32_t count, size_t bytes)
+{
+    uint64_t first = chunk->first_id + index;
+    if (!add_range(&e->outcomes, first, first + count - 1, TERN_OUTCOME_SENT, TERN_CAUSE_NONE, -1)) return false;
+    e->stats.outcomes[TERN_OUTCOME_SENT] += count;
+    tern__outbox_done_run(&e->outbox, chunk, index, count, bytes);
+    return true;
 }
 
 /* Tells what could not be told before. */
@@ -74,7 +85,7 @@ static void tell_untold(tern__engine *e)
             tern__entry *entry = tern__chunk_entry(chunk, i);
             if (entry->state != TERN__ENTRY_UNTOLD) continue;
             uint64_t packed = entry->expires_us;
-            if (!add_range(&e->outcomes, chunk->first_id + i, (tern_outcome)(packed & 0xFF),
+            if (!add_range(&e->outcomes, chunk->first_id + i, chunk->first_id + i, (tern_outcome)(packed & 0xFF),
                            (tern_cause)(packed >> 8 & 0xFF), (int)(packed >> 16) - 1))
                 return;
             outbox->untold--;

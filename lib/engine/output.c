@@ -158,25 +158,36 @@ static void patch(tern__chunk *chunk, const tern__entry *entry, uint16_t packet_
     packet[entry->id_offset + 1] = (uint8_t)packet_id;
 }
 
+/* The segment that takes the entry at `index` in its chunk's bytes: the last one where it ends there, else a new and empty
+ * one. NULL: memory ran out, or the output is full. */
+static tern__segment *run_segment(tern__output *output, tern__chunk *chunk, uint32_t index)
+{
+    const tern__entry *entry = tern__chunk_entry(chunk, index);
+    tern__segment *last = last_segment(output);
+    if (last != NULL && last->chunk == chunk && last->scratch == NULL && last->index + last->count == index &&
+        last->offset + last->len == entry->offset)
+        return last;
+    tern__segment *segment = add_segment(output);
+    if (segment != NULL) *segment = (tern__segment){.chunk = chunk, .index = index, .offset = entry->offset};
+    return segment;
+}
+
+static void extend(tern__output *output, tern__segment *segment, uint32_t count, size_t len)
+{
+    segment->count += count;
+    segment->len += len;
+    segment->chunk->staged += count;
+    output->staged += len;
+}
+
 /* Puts an entry's bytes at the end of the output. False: memory ran out, or the output is full; nothing happened. */
 static bool stage_bytes(tern__engine *e, tern__chunk *chunk, uint32_t index, uint8_t *scratch, size_t len)
 {
     tern__output *output = &e->output;
-    const tern__entry *entry = tern__chunk_entry(chunk, index);
-    tern__segment *last = last_segment(output);
-    bool joins = scratch == NULL && last != NULL && last->chunk == chunk && last->scratch == NULL &&
-                 last->index + last->count == index && last->offset + last->len == entry->offset;
-    if (joins) {
-        last->count++;
-        last->len += len;
-    } else {
-        tern__segment *segment = add_segment(output);
-        if (segment == NULL) return false;
-        *segment = (tern__segment){.chunk = chunk, .scratch = scratch, .index = index, .count = 1,
-                                   .offset = entry->offset, .len = len};
-    }
-    chunk->staged++;
-    output->staged += len;
+    tern__segment *segment = scratch == NULL ? run_segment(output, chunk, index) : add_segment(output);
+    if (segment == NULL) return false;
+    if (scratch != NULL) *segment = (tern__segment){.chunk = chunk, .scratch = scratch, .index = index};
+    extend(output, segment, 1, len);
     return true;
 }
 
@@ -199,6 +210,37 @@ static staging stage_entry(tern__engine *e, tern__chunk *chunk, uint32_t index, 
     return STUCK;
 }
 
+/* Whether an entry goes out just as it is: QoS 0, and nothing to look at but what follows. */
+static bool is_plain(const tern__engine *e, const tern__entry *entry)
+{
+    return entry->qos == 0 && entry->state == TERN__ENTRY_WAITING && fits(e, entry) &&
+           (!entry->retain || e->limits.retain_available) && entry->len <= e->limits.maximum_packet_size;
+}
+
+/* The plain messages at the log's cursor, all of one chunk, at once: what a burst consists of. False: none was staged. */
+static bool stage_run(tern__engine *e, tern__chunk *chunk, uint32_t index)
+{
+    tern__output *output = &e->output;
+    if (!is_plain(e, tern__chunk_entry(chunk, index))) return false;
+    tern__segment *segment = run_segment(output, chunk, index);
+    if (segment == NULL) return false;
+    size_t len = 0;
+    uint32_t count = 0;
+    while (index + count < chunk->taken && output->staged + len < STAGE_BYTES) {
+        tern__entry *entry = tern__chunk_entry(chunk, index + count);
+        if (!is_plain(e, entry)) break;
+        entry->state = TERN__ENTRY_STAGED;
+        entry->begun = 0;
+        len += entry->len;
+        count++;
+    }
+    extend(output, segment, count, len);
+    e->stats.messages_sent += count;
+    e->stats.packets_sent += count;
+    tern__outbox_advance(&e->outbox, count);
+    return true;
+}
+
 /* The next message of the log. False: nothing more can be staged now. */
 static bool stage_next(tern__engine *e, uint64_t now)
 {
@@ -206,6 +248,7 @@ static bool stage_next(tern__engine *e, uint64_t now)
     uint32_t index;
     tern__entry *entry = tern__outbox_next(&e->outbox, &chunk, &index);
     if (entry == NULL || (entry->qos != 0 && e->quota == 0)) return false; /* [MQTT5-4.9.0-2]; order is kept [C8] */
+    if (entry->qos == 0 && stage_run(e, chunk, index)) return true;
     tern_cause cause = obstacle(e, entry, now);
     tern__slot *slot = NULL;
     if (cause == TERN_CAUSE_NONE) {
@@ -227,7 +270,7 @@ static bool stage_next(tern__engine *e, uint64_t now)
             e->stats.packets_sent++;
         }
     }
-    tern__outbox_advance(&e->outbox);
+    tern__outbox_advance(&e->outbox, 1);
     if (cause != TERN_CAUSE_NONE) tern__outcome_tell(e, chunk, index, TERN_OUTCOME_NOT_SENT, cause, -1);
     return true;
 }
@@ -298,7 +341,27 @@ static void entry_sent(tern__engine *e, tern__chunk *chunk, uint32_t index)
     tern__entry *entry = tern__chunk_entry(chunk, index);
     if (entry->state == TERN__ENTRY_STAGED && entry->qos != 0) entry->state = TERN__ENTRY_SENT;
     if (entry->state == TERN__ENTRY_STAGED) tern__outcome_tell(e, chunk, index, TERN_OUTCOME_SENT, TERN_CAUSE_NONE, -1);
-    tern__outbox_unstage(&e->outbox, chunk); /* last: the chunk may go with it */
+    tern__outbox_unstage(&e->outbox, chunk, 1); /* last: the chunk may go with it */
+}
+
+/* The QoS 0 messages at the start of a run, as far as they are within `sent` bytes, at once. Returns their bytes; 0 where the
+ * first is another case. */
+static size_t plain_sent(tern__engine *e, tern__segment *segment, size_t sent)
+{
+    tern__chunk *chunk = segment->chunk;
+    size_t len = 0;
+    uint32_t count = 0;
+    for (; count < segment->count; count++) {
+        const tern__entry *entry = tern__chunk_entry(chunk, segment->index + count);
+        if (entry->qos != 0 || entry->state != TERN__ENTRY_STAGED || entry->completion != NULL) break;
+        if (len + entry->len > sent) break;
+        len += entry->len;
+    }
+    if (count == 0 || !tern__outcome_tell_sent(e, chunk, segment->index, count, len)) return 0;
+    segment->index += count;
+    segment->count -= count;
+    tern__outbox_unstage(&e->outbox, chunk, count); /* last: the chunk may go with them */
+    return len;
 }
 
 /* Walks a run of packets up to `sent` bytes of it; whole ones leave the segment. Returns the bytes of those. */
@@ -307,6 +370,10 @@ static size_t run_sent(tern__engine *e, tern__segment *segment, size_t sent)
     size_t done = 0;
     while (segment->count != 0) {
         tern__entry *entry = tern__chunk_entry(segment->chunk, segment->index);
+        bool plain = entry->qos == 0 && segment->scratch == NULL;
+        size_t run = plain ? plain_sent(e, segment, sent - done) : 0;
+        done += run;
+        if (run != 0) continue;
         size_t len = segment->scratch != NULL ? segment->len : entry->len;
         if (done + len > sent) {
             if (sent > done) entry->begun = 1;
@@ -372,7 +439,7 @@ static void segment_lost(tern__engine *e, tern__segment *segment)
     while (segment->count != 0) {
         segment->count--;
         entry_lost(e, segment->chunk, segment->index++);
-        tern__outbox_unstage(&e->outbox, segment->chunk);
+        tern__outbox_unstage(&e->outbox, segment->chunk, 1);
     }
 }
 
