@@ -51,7 +51,7 @@ static socklen_t loopback(const char *address, uint16_t port, struct sockaddr_st
 }
 
 /* A bound socket, or -1. */
-static int bind_to(const char *address, uint16_t port)
+int net_bind_at(const char *address, uint16_t port)
 {
     struct sockaddr_storage storage;
     socklen_t len = loopback(address, port, &storage);
@@ -82,7 +82,7 @@ static int start_listening(int fd)
 
 int net_listen_at(const char *address, uint16_t port)
 {
-    return start_listening(bind_to(address, port));
+    return start_listening(net_bind_at(address, port));
 }
 
 int net_listen(const char *address, uint16_t *port)
@@ -94,7 +94,7 @@ int net_listen(const char *address, uint16_t *port)
 
 int net_refusing_port(uint16_t *port)
 {
-    int fd = bind_to("127.0.0.1", 0);
+    int fd = net_bind_at("127.0.0.1", 0);
     *port = fd >= 0 ? port_of(fd) : 0;
     return fd;
 }

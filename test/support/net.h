@@ -15,6 +15,8 @@ enum { NET_PATIENCE_MS = 20000 }; /* how long a test waits for what must happen 
 int net_listen(const char *address, uint16_t *port);
 /* As net_listen(), on a given port: a server that comes back. */
 int net_listen_at(const char *address, uint16_t port);
+/* A socket on a given port that does not listen: connections are refused there. */
+int net_bind_at(const char *address, uint16_t port);
 /* A port where connections are refused as long as the returned descriptor is open. */
 int net_refusing_port(uint16_t *port);
 int net_listen_unix(const char *path);
