@@ -60,7 +60,9 @@ static int make_engine(tern_client *client)
         .manual_ack = options->ack == TERN_ACK_MANUAL,
         .pool = client->loop->pool,
     };
-    return tern__engine_new(&client->engine, &config);
+    int rc = tern__engine_new(&client->engine, &config);
+    if (rc == 0) client->outbox = tern__engine_outbox(client->engine);
+    return rc;
 }
 
 static int make_mailbox(tern_client *client)

@@ -66,7 +66,6 @@ typedef struct tern__link {
 
 /* Counters of the client itself; the engine has its own. Under the client's lock. */
 typedef struct tern__client_counters {
-    uint64_t published;
     uint64_t published_bytes;
     uint64_t rejected; /* refused with OUTBOX_FULL or by a blocking deadline */
     uint64_t connects;
@@ -88,6 +87,7 @@ struct tern_client {
     tern__log log;
     tern_loop *loop;
     tern__engine *engine;
+    tern__outbox *outbox; /* the engine's, for publishers */
     tern__dispatcher *own_dispatcher; /* manual mode */
     /* Shared, under the lock. */
     tern__mutex lock;

@@ -23,7 +23,7 @@ enum {
 
 void tern__loop_wake(tern_loop *loop, bool urgent)
 {
-    if (urgent) atomic_store(&loop->urgent, true);
+    if (urgent && !atomic_load(&loop->urgent)) atomic_store(&loop->urgent, true);
     int state = atomic_load(&loop->sleep);
     if (state == TERN__AWAKE || (state == TERN__DOZING && !urgent)) return;
     if (atomic_exchange(&loop->sleep, TERN__AWAKE) != TERN__AWAKE) tern__wake_signal(&loop->wake);
@@ -104,7 +104,7 @@ static void sync_engine(tern_client *client)
 {
     tern_loop *loop = client->loop;
     tern__mutex_lock(&client->lock);
-    loop->found += tern__outbox_unsynced_bytes_locked(tern__engine_outbox(client->engine));
+    loop->found += tern__outbox_unsynced_bytes_locked(client->outbox);
     if (tern__engine_sync_locked(client->engine) && client->room_waiters != 0)
         tern__cond_broadcast(&client->room);
     client->counters.engine = *tern__engine_stats_of(client->engine);

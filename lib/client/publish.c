@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/compiler.h"
 #include "client/client.h"
 #include "client/loop.h"
 #include "codec/props.h"
@@ -11,19 +12,11 @@
 #include "engine/outbox.h"
 #include "platform/clock.h"
 
-enum {
-    PUBLISH_FLAGS = 3 | TERN_RETAIN | TERN_LOSE_PROPERTIES,
-    URGENT_BYTES = 64 << 10 /* a dozing loop is woken when as much waits */
-};
-
-static const char *flag_trouble(uint32_t flags)
-{
-    if ((flags & 3) == 3) return "QoS 3 does not exist";
-    return (flags & ~(uint32_t)PUBLISH_FLAGS) != 0 ? "unknown flags" : NULL;
-}
+enum { URGENT_BYTES = 64 << 10 /* a dozing loop is woken when as much waits */ };
+static const uint32_t PUBLISH_FLAGS = 3 | TERN_RETAIN | TERN_LOSE_PROPERTIES;
 
 /* A topic that is not one, in words that fit the last error. */
-static int bad_topic(tern_client *client, const char *topic, int rc)
+static TERN__COLD int bad_topic(tern_client *client, const char *topic, int rc)
 {
     return tern__client_fail(client, rc, "publish: topic \"%.100s\": %s", topic,
                              rc == TERN_E_TOPIC ? "a topic name has at least one character and no + or #"
@@ -50,57 +43,79 @@ static int append_blocking_locked(tern_client *client, const tern__submission *s
     for (;;) {
         int rc = wait_for_room_locked(client, deadline, callback);
         if (client->closing) return TERN_E_CLOSED;
-        int again = tern__outbox_append_locked(tern__engine_outbox(client->engine), submission, id);
+        int again = tern__outbox_append_locked(client->outbox, submission, id);
         if (again != TERN_E_OUTBOX_FULL) return again;
         if (rc != 0) return rc;
     }
 }
 
-/* Everything was checked: into the outbox with it. */
-static int submit(tern_client *client, const tern__submission *submission, uint64_t *id)
+static TERN__COLD int refuse(tern_client *client, int rc)
 {
-    tern__outbox *outbox = tern__engine_outbox(client->engine);
+    return tern__client_fail(client, rc, "publish: %s", tern_strerror(rc));
+}
+
+/* Tells the loop, where it would not look by itself: while offline the log waits for the connection, and under load the
+ * client waits for its turn already. */
+static inline void tell_loop(tern_client *client, size_t waiting)
+{
+    if (!atomic_load_explicit(&client->connected, memory_order_acquire)) return;
+    bool urgent = waiting >= URGENT_BYTES;
+    bool in_line = atomic_load(&client->scheduled) && atomic_load(&client->loop->sleep) != TERN__ASLEEP;
+    if (urgent || !in_line) tern__client_schedule(client, urgent);
+}
+
+/* Everything was checked: into the outbox with it. */
+static inline int submit(tern_client *client, const tern__submission *submission, uint64_t *id)
+{
     uint64_t given = 0;
+    size_t waiting = 0;
     int rc = TERN_E_CLOSED;
-    bool crossed = false;
     tern__mutex_lock(&client->lock);
     if (!client->closing) {
-        size_t before = tern__outbox_unsynced_bytes_locked(outbox);
-        rc = tern__outbox_append_locked(outbox, submission, &given);
+        rc = tern__outbox_append_locked(client->outbox, submission, &given);
         if (rc == TERN_E_OUTBOX_FULL && client->options.policy == TERN_OUTBOX_BLOCK)
             rc = append_blocking_locked(client, submission, &given);
-        crossed = before < URGENT_BYTES && tern__outbox_unsynced_bytes_locked(outbox) >= URGENT_BYTES;
         if (rc == 0) {
-            client->counters.published++;
             client->counters.published_bytes += submission->publish.payload.len;
         } else {
             client->counters.rejected++;
         }
+        waiting = tern__outbox_unsynced_bytes_locked(client->outbox);
     }
     tern__mutex_unlock(&client->lock);
-    if (rc != 0) return tern__client_fail(client, rc, "publish: %s", tern_strerror(rc));
+    if (rc != 0) return refuse(client, rc);
     if (id != NULL) *id = given;
-    /* While offline nobody needs to be woken: the log is looked at when the connection is there. */
-    if (atomic_load_explicit(&client->connected, memory_order_acquire)) tern__client_schedule(client, crossed);
+    tell_loop(client, waiting);
     return 0;
 }
 
-static int prepare(tern_client *client, tern__submission *submission, const char *topic,
-                   const void *payload, size_t payload_length, uint32_t flags)
+/* Says what is wrong with the arguments of a publish. */
+static TERN__COLD int bad_arguments(tern_client *client, const char *topic, uint32_t flags)
 {
-    const char *trouble = flag_trouble(flags);
-    if (topic == NULL) trouble = "no topic";
-    if (payload == NULL && payload_length != 0) trouble = "a length without a payload";
-    if (trouble != NULL) return tern__client_fail(client, TERN_E_INVALID, "publish: %s", trouble);
+    const char *trouble = topic == NULL         ? "no topic"
+                          : (flags & 3) == 3    ? "QoS 3 does not exist"
+                          : (flags & ~PUBLISH_FLAGS) != 0 ? "unknown flags"
+                                                : "a length without a payload";
+    return tern__client_fail(client, TERN_E_INVALID, "publish: %s", trouble);
+}
+
+static inline int prepare(tern_client *client, tern__submission *submission, const char *topic,
+                          const void *payload, size_t payload_length, uint32_t flags)
+{
+    uint32_t qos = flags & 3;
+    if (topic == NULL || qos == 3 || (flags & ~PUBLISH_FLAGS) != 0 ||
+        (payload == NULL && payload_length != 0))
+        return bad_arguments(client, topic, flags);
     size_t topic_length = strlen(topic);
     int rc = tern__topic_check(topic, topic_length); /* [MQTT5-3.3.2-1] [MQTT5-3.3.2-2] */
     if (rc != 0) return bad_topic(client, topic, rc);
-    memset(submission, 0, sizeof *submission);
-    submission->publish.qos = (uint8_t)(flags & 3);
-    submission->publish.retain = (flags & TERN_RETAIN) != 0;
-    submission->publish.topic = (tern__view){(const uint8_t *)topic, topic_length};
-    submission->publish.payload = (tern__view){payload, payload_length};
-    submission->lose_properties = (flags & TERN_LOSE_PROPERTIES) != 0;
+    *submission = (tern__submission){
+        .publish = {.qos = (uint8_t)qos,
+                    .retain = (flags & TERN_RETAIN) != 0,
+                    .topic = {(const uint8_t *)topic, topic_length},
+                    .payload = {payload, payload_length}},
+        .lose_properties = (flags & TERN_LOSE_PROPERTIES) != 0,
+    };
     return 0;
 }
 
@@ -121,7 +136,7 @@ static int submit_with_token(tern_client *client, tern__submission *submission, 
     if (token == NULL) return submit(client, submission, id);
     tern_token *made;
     int rc = tern__token_new(client, &made);
-    if (rc != 0) return tern__client_fail(client, rc, "publish: %s", tern_strerror(rc));
+    if (rc != 0) return refuse(client, rc);
     submission->completion = &made->completion;
     rc = submit(client, submission, id);
     if (rc != 0) {
@@ -166,7 +181,7 @@ int tern_client_publish_message(tern_client *client, const tern_message *message
     tern__buf_init(&stripped);
     if ((record->props_present & servers_props) != 0) { /* [MQTT5-3.3.4-6] */
         int rc = tern__buf_append(&stripped, record->props, record->props_len);
-        if (rc != 0) return tern__client_fail(client, rc, "publish: %s", tern_strerror(rc));
+        if (rc != 0) return refuse(client, rc);
         tern__props_remove(&stripped, TERN__PROP_TOPIC_ALIAS);
         tern__props_remove(&stripped, TERN__PROP_SUBSCRIPTION_ID);
         submission.props = (tern__props){stripped.data, stripped.len, record->props_present & ~servers_props};

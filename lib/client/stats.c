@@ -10,6 +10,7 @@
 /* What all numbers are read from, copied under the lock. */
 typedef struct snapshot {
     tern__client_counters counters;
+    uint64_t published;
     uint64_t outbox_bytes;
     uint64_t outbox_bytes_peak;
     uint64_t outbox_messages;
@@ -32,7 +33,7 @@ typedef struct row {
 
 /* Names are stable: only append. */
 static const row rows[] = {
-    {"messages_published", OF(counters.published)},
+    {"messages_published", OF(published)},
     {"payload_bytes_published", OF(counters.published_bytes)},
     {"messages_rejected", OF(counters.rejected)},
     {"outcomes_delivered", OUTCOME(TERN_OUTCOME_DELIVERED)},
@@ -81,8 +82,9 @@ const char *tern_stat_name(size_t index)
 static void take_snapshot(tern_client *client, snapshot *now)
 {
     tern__mutex_lock(&client->lock);
-    const tern__outbox *outbox = tern__engine_outbox(client->engine);
+    const tern__outbox *outbox = client->outbox;
     now->counters = client->counters;
+    now->published = tern__outbox_last_id_locked(outbox); /* ids count from 1 */
     now->outbox_bytes = tern__outbox_bytes_locked(outbox);
     now->outbox_bytes_peak = tern__outbox_bytes_peak_locked(outbox);
     now->outbox_messages = tern__outbox_count_locked(outbox);

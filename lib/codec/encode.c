@@ -5,7 +5,20 @@
 #include <assert.h>
 
 #include "codec/decode.h"
+#include "codec/publish.h"
 #include "codec/wire.h"
+
+size_t tern__varint_write(uint32_t value, uint8_t *out)
+{
+    if (value > TERN__VARINT_MAX) return 0;
+    size_t len = 0;
+    while (value >= 128) {
+        out[len++] = (uint8_t)(value | 0x80);
+        value >>= 7;
+    }
+    out[len++] = (uint8_t)value;
+    return len;
+}
 
 /* One function a packet type says what is written; run without an `out` it measures. So size and
  * bytes cannot differ. */
@@ -199,7 +212,7 @@ size_t tern__encode_size(const tern__packet *packet, int version)
     }
     size_t remaining;
     if (!measure(packet, version, &remaining)) return 0;
-    return 1 + tern__varint_size((uint32_t)remaining) + remaining;
+    return 1 + tern__varint_size(remaining) + remaining;
 }
 
 void tern__encode(const tern__packet *packet, int version, uint8_t *out)

@@ -17,25 +17,11 @@ size_t tern__encode_size(const tern__packet *packet, int version);
 /* Writes exactly tern__encode_size() bytes at out. Acks use the short forms where reason is 0 and no property is there. */
 void tern__encode(const tern__packet *packet, int version, uint8_t *out);
 
-/* A PUBLISH, the fast path: where in the packet things lie that are patched at sending. */
-typedef struct tern__publish_layout {
-    size_t len;         /* bytes of the whole packet; 0 where too large */
-    uint32_t id_offset; /* of the packet id's two bytes; 0 for QoS 0 */
-} tern__publish_layout;
-
-/* Measures a PUBLISH. `props` may be NULL or empty; on 3.1.1 it is ignored. */
-void tern__publish_measure(const tern__publish_packet *publish, const tern__props *props, int version,
-                           tern__publish_layout *layout);
-/* Writes layout->len bytes at out. */
-void tern__publish_write(const tern__publish_packet *publish, const tern__props *props, int version,
-                         const tern__publish_layout *layout, uint8_t *out);
-
 /* PUBACK (4), PUBREC (5), PUBREL (6) or PUBCOMP (7) with its reason in shortest form: returns the bytes written, 4 or 5
  * (3.1.1 always 4). */
 size_t tern__ack_write(uint8_t type, uint16_t packet_id, uint8_t reason, int version, uint8_t out[5]);
 
-/* Bytes of a variable byte integer, 0 beyond 268,435,455; and its writing, which returns them. [MQTT5-1.5.5-1] */
-size_t tern__varint_size(uint32_t value);
+/* Writes a variable byte integer and returns its bytes; 0 beyond 268,435,455. [MQTT5-1.5.5-1] */
 size_t tern__varint_write(uint32_t value, uint8_t *out);
 
 #endif

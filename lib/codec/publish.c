@@ -1,10 +1,8 @@
-/* PUBLISH, both ways: the packet that speed depends on has a file of its own.
+/* Decoding PUBLISH: the packet that speed depends on has a file of its own. Writing it is in publish.h.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <assert.h>
 #include <tern/error.h>
 
 #include "codec/decode.h"
-#include "codec/encode.h"
 #include "codec/fields.h"
 #include "codec/props.h"
 #include "codec/topic.h"
@@ -84,76 +82,4 @@ int tern__decode_publish(const uint8_t *data, const tern__frame *frame, int vers
         return decode_any(data, frame, version, sender, publish, props, fault);
     *props = (tern__props){.data = NULL, .len = 0, .present = 0};
     return 0;
-}
-
-size_t tern__varint_size(uint32_t value)
-{
-    if (value < 128) return 1;
-    if (value < 16384) return 2;
-    if (value < 2097152) return 3;
-    return value <= TERN__VARINT_MAX ? 4 : 0;
-}
-
-size_t tern__varint_write(uint32_t value, uint8_t *out)
-{
-    if (value > TERN__VARINT_MAX) return 0;
-    size_t len = 0;
-    while (value >= 128) {
-        out[len++] = (uint8_t)(value | 0x80);
-        value >>= 7;
-    }
-    out[len++] = (uint8_t)value;
-    return len;
-}
-
-void tern__publish_measure(const tern__publish_packet *publish, const tern__props *props,
-                           int version, tern__publish_layout *layout)
-{
-    *layout = (tern__publish_layout){.len = 0, .id_offset = 0};
-    size_t props_len = props != NULL ? props->len : 0;
-    /* Each part is checked by itself first: their sum cannot wrap around then. */
-    if (publish->topic.len > UINT16_MAX || publish->payload.len > TERN__VARINT_MAX ||
-        props_len > TERN__VARINT_MAX)
-        return;
-    size_t remaining =
-        2 + publish->topic.len + publish->payload.len + (publish->qos != 0 ? 2u : 0u);
-    if (version != TERN__V311) remaining += tern__varint_size((uint32_t)props_len) + props_len;
-    if (remaining > TERN__VARINT_MAX) return;
-    size_t head = 1 + tern__varint_size((uint32_t)remaining);
-    layout->len = head + remaining;
-    if (publish->qos != 0) layout->id_offset = (uint32_t)(head + 2 + publish->topic.len);
-}
-
-/* What is behind the fixed header, from the length of the whole. */
-static size_t remaining_of(size_t len)
-{
-    size_t head = len <= 2 + 127 ? 2 : len <= 3 + 16383 ? 3 : len <= 4 + 2097151 ? 4 : 5;
-    return len - head;
-}
-
-static inline uint8_t *store_varint(uint8_t *out, size_t value)
-{
-    if (value >= 128) return out + tern__varint_write((uint32_t)value, out);
-    *out = (uint8_t)value;
-    return out + 1;
-}
-
-void tern__publish_write(const tern__publish_packet *publish, const tern__props *props, int version,
-                         const tern__publish_layout *layout, uint8_t *out)
-{
-    const uint8_t *end = out + layout->len;
-    *out++ =
-        (uint8_t)(TERN__PUBLISH << 4 | publish->dup << 3 | publish->qos << 1 | publish->retain);
-    out = store_varint(out, remaining_of(layout->len));
-    out = tern__store_u16(out, (uint32_t)publish->topic.len);
-    out = tern__store_bytes(out, publish->topic.data, publish->topic.len);
-    if (publish->qos != 0) out = tern__store_u16(out, publish->packet_id); /* [MQTT5-2.2.1-2] */
-    if (version != TERN__V311) {
-        size_t props_len = props != NULL ? props->len : 0;
-        out = store_varint(out, props_len); /* [MQTT5-2.2.2-1] */
-        if (props_len != 0) out = tern__store_bytes(out, props->data, props_len);
-    }
-    out = tern__store_bytes(out, publish->payload.data, publish->payload.len);
-    assert(out == end && "measured by tern__publish_measure()");
-    (void)end;
 }

@@ -7,25 +7,17 @@
 #include <tern/error.h>
 
 #include "base/utf8.h"
-#include "codec/topic_scan.h"
 #include "codec/wire.h"
 
 enum { TEXT_MAX = 65535 };
 
-/* What has marks: the slow lane tells text from faults. */
-static TERN__COLD int check_marked(const char *topic, size_t len)
+TERN__COLD int tern__topic_check_marked(const char *topic, size_t len)
 {
+    if (len == 0) return TERN_E_TOPIC;            /* [MQTT5-4.7.3-1] */
+    if (len > TEXT_MAX) return TERN_E_TOO_LARGE;  /* [MQTT5-4.7.3-3] */
     if (!tern__utf8_valid(topic, len)) return TERN_E_UTF8;
     bool wildcard = memchr(topic, '+', len) != NULL || memchr(topic, '#', len) != NULL;
     return wildcard ? TERN_E_TOPIC : 0;
-}
-
-int tern__topic_check(const char *topic, size_t len)
-{
-    if (len - 1 >= TEXT_MAX)
-        return len == 0 ? TERN_E_TOPIC : TERN_E_TOO_LARGE; /* [MQTT5-4.7.3-1] [MQTT5-4.7.3-3] */
-    if (tern__topic_marks((const uint8_t *)topic, len) == 0) return 0;
-    return check_marked(topic, len);
 }
 
 bool tern__filter_shared(const char *filter, size_t len, size_t *rest)

@@ -5,10 +5,20 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
+#include "codec/topic_scan.h"
+
+/* The slow lane of tern__topic_check(): tells text from faults. */
+int tern__topic_check_marked(const char *topic, size_t len);
 /* 0, or why the bytes are no topic name: TERN_E_TOO_LARGE (over 65,535 bytes), TERN_E_UTF8, TERN_E_TOPIC (empty, or a
  * wildcard). One pass; the common ASCII case is fast. [MQTT5-3.3.2-2] [MQTT5-4.7.3-1] */
-int tern__topic_check(const char *topic, size_t len);
+static inline int tern__topic_check(const char *topic, size_t len)
+{
+    if (len - 1 < UINT16_MAX && tern__topic_marks((const uint8_t *)topic, len) == 0) return 0;
+    return tern__topic_check_marked(topic, len);
+}
+
 /* 0, or why the bytes are no topic filter: TERN_E_TOO_LARGE, TERN_E_UTF8, TERN_E_FILTER. $share/group/filter is
  * understood. [MQTT5-4.7.1-1] [MQTT5-4.7.1-2] [MQTT5-4.8.2-1] [MQTT5-4.8.2-2] */
 int tern__filter_check(const char *filter, size_t len);

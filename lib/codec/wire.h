@@ -8,10 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/compiler.h"
 #include "codec/packet.h"
-
-/* Keeps what seldom runs out of the way of what always does. */
-#define TERN__COLD __attribute__((cold, noinline))
 
 enum { TERN__VARINT_MAX = 268435455 };
 
@@ -77,6 +75,12 @@ tern__view tern__cursor_bytes(tern__cursor *cursor, size_t len);
 tern__view tern__cursor_binary(tern__cursor *cursor);
 tern__view tern__cursor_text(tern__cursor *cursor);
 
+/* Bytes of a variable byte integer; 0 beyond 268,435,455. [MQTT5-1.5.5-1] */
+static inline size_t tern__varint_size(size_t value)
+{
+    return value < 128 ? 1 : value < 16384 ? 2 : value < 2097152 ? 3 : value <= TERN__VARINT_MAX ? 4 : 0;
+}
+
 static inline uint16_t tern__load_u16(const uint8_t *p)
 {
     return (uint16_t)(p[0] << 8 | p[1]);
@@ -92,6 +96,26 @@ static inline uint8_t *tern__store_u16(uint8_t *p, uint32_t value)
 static inline uint8_t *tern__store_u32(uint8_t *p, uint32_t value)
 {
     return tern__store_u16(tern__store_u16(p, value >> 16), value & 0xFFFF);
+}
+
+/* Copies what is mostly short: 8 to 32 bytes in two halves that may overlap, without a call. Also nothing from NULL. */
+static inline uint8_t *tern__store_short(uint8_t *p, const uint8_t *from, size_t len)
+{
+    uint64_t half[4];
+    if (len - 8 <= 8) {
+        memcpy(half, from, 8);
+        memcpy(half + 2, from + len - 8, 8);
+        memcpy(p, half, 8);
+        memcpy(p + len - 8, half + 2, 8);
+    } else if (len - 16 <= 16) {
+        memcpy(half, from, 16);
+        memcpy(half + 2, from + len - 16, 16);
+        memcpy(p, half, 16);
+        memcpy(p + len - 16, half + 2, 16);
+    } else if (len != 0) {
+        memcpy(p, from, len);
+    }
+    return p + len;
 }
 
 /* Copies, also nothing from NULL. */

@@ -67,11 +67,12 @@ struct tern__outbox {
     uint64_t next_id;
     size_t bytes;
     size_t count;
-    size_t bytes_peak;
+    size_t bytes_peak; /* before the last sync */
     size_t count_peak;
     size_t max_bytes;
     size_t max_count;
-    size_t unsynced;
+    size_t room;     /* bytes left in `tail`, 0 without one */
+    size_t unsynced; /* bytes of packets that the engine does not know yet */
     uint32_t next_cap; /* of the next chunk */
     int form;          /* protocol version in which packets are encoded */
     /* The engine's. */

@@ -6,7 +6,8 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "codec/encode.h"
+#include "base/compiler.h"
+#include "codec/publish.h"
 #include "engine/chunk.h"
 
 enum { FIRST_CHUNK = 2 << 10, LARGEST_CHUNK = 64 << 10 };
@@ -50,12 +51,9 @@ static tern__chunk *chunk_new(size_t cap)
     return chunk;
 }
 
-/* A tail with room for a packet of `len` bytes and its record. */
-static tern__chunk *roll_locked(tern__outbox *outbox, size_t len)
+/* A new tail with room for `need` bytes, a record included. */
+static TERN__COLD tern__chunk *roll_locked(tern__outbox *outbox, size_t need)
 {
-    tern__chunk *tail = outbox->tail;
-    size_t need = len + sizeof(tern__entry);
-    if (tail != NULL && tail->len + need + (size_t)tail->count * sizeof(tern__entry) <= tail->cap) return tail;
     tern__chunk *chunk = outbox->spare;
     if (chunk != NULL && chunk->cap >= need) {
         outbox->spare = NULL;
@@ -67,54 +65,55 @@ static tern__chunk *roll_locked(tern__outbox *outbox, size_t len)
     chunk->first_id = outbox->next_id;
     tern__list_append(&outbox->fresh, &chunk->link);
     outbox->tail = chunk;
+    outbox->room = chunk->cap;
     return chunk;
 }
 
 static bool is_full_locked(const tern__outbox *outbox, size_t cost)
 {
-    if (outbox->count == 0) return false;
-    if (outbox->max_count != 0 && outbox->count >= outbox->max_count) return true;
-    return outbox->bytes + cost > outbox->max_bytes;
+    bool full = outbox->bytes + cost > outbox->max_bytes ||
+                (outbox->max_count != 0 && outbox->count >= outbox->max_count);
+    return full && outbox->count != 0;
 }
 
 int tern__outbox_append_locked(tern__outbox *outbox, const tern__submission *submission, uint64_t *id)
 {
+    const tern__publish_packet *publish = &submission->publish;
+    const tern__props *props = &submission->props;
+    bool has_props = props->len != 0;
+    /* While 3.1.1 is spoken too, another server may be able to carry them: the form of 5 keeps them. */
+    bool v5 = outbox->form == TERN__V5 || has_props;
+    int form = v5 ? TERN__V5 : TERN__V311;
     tern__publish_layout layout;
-    tern__publish_measure(&submission->publish, &submission->props, outbox->form, &layout);
+    tern__publish_measure(publish, props, form, &layout);
     if (layout.len == 0) return TERN_E_TOO_LARGE;
-    bool v5 = outbox->form == TERN__V5;
-    bool keep_props = submission->props.len != 0;
-    if (!v5 && keep_props) { /* another server may be able to carry them: the form of 5 keeps them */
-        tern__publish_measure(&submission->publish, &submission->props, TERN__V5, &layout);
-        if (layout.len == 0) return TERN_E_TOO_LARGE;
-        v5 = true;
-    }
     size_t cost = layout.len + sizeof(tern__entry);
     if (is_full_locked(outbox, cost)) return TERN_E_OUTBOX_FULL;
-    tern__chunk *chunk = roll_locked(outbox, layout.len);
+    tern__chunk *chunk = cost <= outbox->room ? outbox->tail : roll_locked(outbox, cost);
     if (chunk == NULL) return TERN_E_NOMEM;
+    uint32_t offset = chunk->len;
     tern__entry *entry = tern__chunk_entry(chunk, chunk->count);
     *entry = (tern__entry){
         .completion = submission->completion,
         .expires_us = submission->expires_us,
-        .offset = chunk->len,
+        .offset = offset,
         .len = (uint32_t)layout.len,
         .id_offset = layout.id_offset,
-        .qos = submission->publish.qos & 3u,
+        .qos = publish->qos & 3u,
         .v5 = v5,
-        .lose = submission->lose_properties,
-        .retain = submission->publish.retain,
-        .has_props = keep_props,
+        .retain = publish->retain,
     };
-    tern__publish_write(&submission->publish, &submission->props, v5 ? TERN__V5 : TERN__V311, &layout,
-                        chunk->bytes + chunk->len);
-    chunk->len += (uint32_t)layout.len;
+    if (has_props) {
+        entry->has_props = 1;
+        entry->lose = submission->lose_properties;
+    }
+    tern__publish_write(publish, props, form, &layout, chunk->bytes + offset);
+    chunk->len = offset + (uint32_t)layout.len;
     chunk->count++;
+    outbox->room -= cost;
     outbox->bytes += cost;
     outbox->count++;
     outbox->unsynced += layout.len;
-    if (outbox->bytes > outbox->bytes_peak) outbox->bytes_peak = outbox->bytes;
-    if (outbox->count > outbox->count_peak) outbox->count_peak = outbox->count;
     *id = outbox->next_id++;
     if (submission->completion != NULL) submission->completion->id = *id;
     return 0;
@@ -137,12 +136,12 @@ size_t tern__outbox_count_locked(const tern__outbox *outbox)
 
 size_t tern__outbox_bytes_peak_locked(const tern__outbox *outbox)
 {
-    return outbox->bytes_peak;
+    return outbox->bytes > outbox->bytes_peak ? outbox->bytes : outbox->bytes_peak;
 }
 
 size_t tern__outbox_count_peak_locked(const tern__outbox *outbox)
 {
-    return outbox->count_peak;
+    return outbox->count > outbox->count_peak ? outbox->count : outbox->count_peak;
 }
 
 uint64_t tern__outbox_last_id_locked(const tern__outbox *outbox)
@@ -194,6 +193,7 @@ static void reuse_tail(tern__outbox *outbox)
     if (tail == NULL || tail->live != 0 || tail->taken != tail->count || tail->staged != 0) return;
     if (outbox->trim) {
         outbox->tail = NULL;
+        outbox->room = 0;
         drop_chunk(outbox, tail);
         tern__free(outbox->spare);
         outbox->spare = NULL;
@@ -203,6 +203,7 @@ static void reuse_tail(tern__outbox *outbox)
     if (outbox->cursor == tail) outbox->cursor = NULL;
     tail->first_id = outbox->next_id;
     tail->len = tail->count = tail->taken = tail->first_live = 0;
+    outbox->room = tail->cap;
 }
 
 bool tern__outbox_sync_locked(tern__outbox *outbox)
@@ -224,6 +225,8 @@ bool tern__outbox_sync_locked(tern__outbox *outbox)
     reuse_tail(outbox);
     outbox->trim = false;
     if (outbox->freed_bytes == 0 && outbox->freed_count == 0) return false;
+    outbox->bytes_peak = tern__outbox_bytes_peak_locked(outbox); /* only here it falls */
+    outbox->count_peak = tern__outbox_count_peak_locked(outbox);
     outbox->bytes -= outbox->freed_bytes;
     outbox->count -= outbox->freed_count;
     outbox->freed_bytes = outbox->freed_count = 0;

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "codec/decode.h"
 #include "codec/props.h"
+#include "codec/publish.h"
 #include "engine/machine.h"
 
 enum { STAGE_BYTES = 256 << 10, SEGMENTS_MAX = 64 };

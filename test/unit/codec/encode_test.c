@@ -1,6 +1,9 @@
 /* Encoding: golden bytes, limits, and random packets that come back as they went.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "codec/publish.h"
 #include "unit/codec/packets.h"
+
+static const tern__props no_props = {0};
 
 static void expect_bytes(const uint8_t *data, size_t len, const char *golden)
 {
@@ -57,12 +60,12 @@ static void publish_golden(void **state)
     uint8_t out[64];
     tern__publish_layout layout;
     tern__publish_packet publish = {.topic = view("a/b"), .payload = view("hi")};
-    tern__publish_measure(&publish, NULL, TERN__V311, &layout);
+    tern__publish_measure(&publish, &no_props, TERN__V311, &layout);
     assert_int_equal(layout.id_offset, 0);
-    tern__publish_write(&publish, NULL, TERN__V311, &layout, out);
+    tern__publish_write(&publish, &no_props, TERN__V311, &layout, out);
     expect_bytes(out, layout.len, "30 07 00 03 'a/b' 'hi'"); /* [MQTT5-2.2.1-2] [MQTT311-2.3.1-5] */
-    tern__publish_measure(&publish, NULL, TERN__V5, &layout);
-    tern__publish_write(&publish, NULL, TERN__V5, &layout, out);
+    tern__publish_measure(&publish, &no_props, TERN__V5, &layout);
+    tern__publish_write(&publish, &no_props, TERN__V5, &layout, out);
     expect_bytes(out, layout.len, "30 08 00 03 'a/b' 00 'hi'"); /* [MQTT5-2.2.2-1] */
     publish = (tern__publish_packet){.dup = true,
                                      .retain = true,
@@ -88,20 +91,20 @@ static void publish_limits(void **state)
     tern__publish_layout layout;
     tern__publish_packet publish = {.topic = {(const uint8_t *)"x", 1},
                                     .payload = {NULL, 268435455 - 3}};
-    tern__publish_measure(&publish, NULL, TERN__V311, &layout);
+    tern__publish_measure(&publish, &no_props, TERN__V311, &layout);
     assert_int_equal(layout.len, TERN__MAX_PACKET);
     publish.payload.len++;
-    tern__publish_measure(&publish, NULL, TERN__V311, &layout);
+    tern__publish_measure(&publish, &no_props, TERN__V311, &layout);
     assert_int_equal(layout.len, 0);
     publish.payload.len = SIZE_MAX - 2;
-    tern__publish_measure(&publish, NULL, TERN__V5, &layout);
+    tern__publish_measure(&publish, &no_props, TERN__V5, &layout);
     assert_int_equal(layout.len, 0);
     publish.payload.len = 0;
     publish.topic.len = 65536;
-    tern__publish_measure(&publish, NULL, TERN__V5, &layout);
+    tern__publish_measure(&publish, &no_props, TERN__V5, &layout);
     assert_int_equal(layout.len, 0);
     publish.topic.len = 65535;
-    tern__publish_measure(&publish, NULL, TERN__V5, &layout);
+    tern__publish_measure(&publish, &no_props, TERN__V5, &layout);
     assert_int_equal(layout.len, 1 + 3 + 2 + 65535 + 1);
 }
 
