@@ -38,7 +38,6 @@ typedef struct tern__link {
     size_t tried;                     /* servers tried since the last wait */
     int version;                      /* of this attempt */
     bool falling_back;                /* this attempt tries 3.1.1 because 5 failed */
-    bool reached;                     /* some CONNACK said yes on these options */
     uint32_t attempt;                 /* since the last stable connection, from 1 */
     tern__backoff backoff;
     tern__connect *connecting;

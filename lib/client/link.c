@@ -48,7 +48,6 @@ static bool take_options(tern_client *client)
     link->options = pending;
     link->server = 0;
     link->tried = 0;
-    link->reached = false;
     link->falling_back = false;
     uint64_t seed = 0;
     if (tern__random(&seed, sizeof seed) != 0) seed = tern__clock_us() ^ (uint64_t)(uintptr_t)client;
@@ -267,7 +266,6 @@ static void on_connected(tern_client *client, uint64_t now)
     tern__link *link = &client->link;
     link->state = TERN__LINK_UP;
     link->deadline = UINT64_MAX;
-    link->reached = true;
     link->tried = 0;
     link->falling_back = false;
     link->options->servers[link->server].known_version = link->version;

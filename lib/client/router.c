@@ -86,16 +86,16 @@ int tern__router_init(tern__router *router)
 }
 
 /* Frees a tree without recursion: what is still to be freed hangs in a list by `parent`. */
-static void tree_free(tern__route_node *todo)
+static void tree_free(tern__route_node *pending)
 {
-    while (todo != NULL) {
-        tern__route_node *node = todo;
-        todo = node->parent;
+    while (pending != NULL) {
+        tern__route_node *node = pending;
+        pending = node->parent;
         for (size_t i = 0; i <= node->child_cap; i++) {
             tern__route_node *child = i < node->child_cap ? node->children[i] : node->plus;
             if (child == NULL) continue;
-            child->parent = todo;
-            todo = child;
+            child->parent = pending;
+            pending = child;
         }
         tern__free(node->here);
         tern__free(node->hash);

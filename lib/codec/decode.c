@@ -185,6 +185,15 @@ static void decode_auth(tern__cursor *cursor, const context *ctx, tern__packet *
                           "AUTH without a method [3.15.2.2.2]");
 }
 
+/* The common ack: two bytes of packet id that say success. False where it is anything else, a fault included. */
+static inline bool decode_short_ack(const uint8_t *data, const tern__frame *frame, int version, tern__packet *packet)
+{
+    const unsigned acks = 1u << TERN__PUBACK | 1u << TERN__PUBREC | 1u << TERN__PUBREL | 1u << TERN__PUBCOMP;
+    if (frame->len != 4 || (acks >> (frame->header >> 4) & 1) == 0 || version == 0) return false;
+    packet->u.ack.packet_id = tern__load_u16(data + 2);
+    return packet->u.ack.packet_id != 0;
+}
+
 typedef void decode_function(tern__cursor *cursor, const context *ctx, tern__packet *packet);
 
 static decode_function *const decoders[16] = {
@@ -207,11 +216,12 @@ static decode_function *const decoders[16] = {
 int tern__decode(const uint8_t *data, const tern__frame *frame, int version, tern__sender sender,
                  tern__packet *packet, int *version_out, tern__fault *fault)
 {
+    memset(packet, 0, sizeof *packet);
+    packet->type = frame->header >> 4;
+    if (decode_short_ack(data, frame, version, packet)) return 0;
     tern__cursor cursor;
     tern__cursor_init(&cursor, data, frame->len, fault);
     cursor.at += frame->head_len;
-    memset(packet, 0, sizeof *packet);
-    packet->type = frame->header >> 4;
     context ctx = {frame, version, sender};
     if (packet->type == TERN__CONNECT)
         tern__decode_connect(&cursor, version, packet, version_out);

@@ -85,7 +85,6 @@ int tern__acks_hold(tern__acks *acks, uint16_t packet_id)
     if (acks->held == NULL) acks->held = tern__calloc(1, ID_BYTES);
     if (acks->held == NULL) return TERN_E_NOMEM;
     acks->held[packet_id >> 3] |= (uint8_t)(1u << (packet_id & 7));
-    acks->held_count++;
     return 0;
 }
 
@@ -93,6 +92,5 @@ bool tern__acks_let_go(tern__acks *acks, uint16_t packet_id)
 {
     if (!tern__acks_is_held(acks, packet_id)) return false;
     acks->held[packet_id >> 3] &= (uint8_t)~(1u << (packet_id & 7));
-    acks->held_count--;
     return true;
 }

@@ -103,7 +103,6 @@ tern__block *tern__block_take(tern__block_pool *pool, size_t cap)
     block->pool = tern__block_pool_ref(pool);
     block->len = 0;
     block->count = 0;
-    block->last_ack_seq = 0;
     block->next_free = NULL;
     return block;
 }
@@ -116,12 +115,6 @@ tern__block *tern__block_exact(tern__block_pool *pool, size_t cap)
     tern__list_init(&block->extra);
     atomic_init(&block->refs, 1);
     block->pool = tern__block_pool_ref(pool);
-    return block;
-}
-
-tern__block *tern__block_ref(tern__block *block)
-{
-    atomic_fetch_add_explicit(&block->refs, 1, memory_order_relaxed);
     return block;
 }
 

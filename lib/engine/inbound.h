@@ -30,7 +30,6 @@ typedef struct tern__record {
     uint32_t ack_seq;         /* QoS 1, 2: place in the order of acknowledgement, from 1 in each connection */
     uint64_t props_present;
     tern__block *block;       /* where the views point */
-    tern__view alias_topic;   /* unused unless the topic came from an alias: then topic points there */
 } tern__record;
 
 enum { TERN__RECORD_RETAIN = 1, TERN__RECORD_DUP = 2, TERN__RECORD_ALIASED = 4 };
@@ -46,7 +45,6 @@ struct tern__block {
     uint32_t count;
     uint32_t records_cap;
     uint64_t epoch;           /* of the connection it came on, see tern__engine_epoch() */
-    uint32_t last_ack_seq;    /* largest ack_seq in it, 0 where none */
     tern__list extra;         /* memory that records need beyond data: topics of aliases */
     struct tern__block *next_free;
 };
@@ -56,7 +54,6 @@ struct tern__block {
 int tern__block_pool_new(tern__block_pool **pool, size_t block_size);
 void tern__block_pool_unref(tern__block_pool *pool);
 
-tern__block *tern__block_ref(tern__block *block);
 void tern__block_unref(tern__block *block); /* any thread; NULL does nothing */
 
 /* Puts the NULs behind topics and payloads. Called once, by the first reader, when the block was handed over. */

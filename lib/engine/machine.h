@@ -141,7 +141,6 @@ typedef struct tern__acks {
     uint32_t head;    /* ack_seq of the oldest; seqs start at 1 in each connection */
     uint32_t tail;    /* the next ack_seq */
     uint8_t *held;    /* QoS 2 ids between PUBLISH and PUBREL: 65,536 bits; NULL before the first */
-    uint32_t held_count;
     uint32_t open;      /* of this connection, against our Receive Maximum */
     uint64_t oldest_at; /* when the oldest came */
 } tern__acks;
@@ -201,7 +200,6 @@ typedef struct tern__session_state {
     uint32_t asked_expiry;
     uint64_t left_at;      /* when the last connection ended */
     bool problem_info;
-    bool response_info;
 } tern__session_state;
 
 int tern__session_connack(tern__engine *e, const tern__packet *packet, uint64_t now);
@@ -227,7 +225,6 @@ struct tern__engine {
     uint16_t redeliver; /* the next PUBLISH of the last connection to go out again; 0 none */
     uint32_t quota; /* QoS>0 messages that may be sent now */
     bool dead;      /* nothing more is received on this connection */
-    bool closable;  /* our DISCONNECT is composed */
     /* What the owner must be told, in this order: each can be due once a connection, so no queue is needed. */
     bool connected_due;
     tern__list blocks; /* MESSAGES */
@@ -238,7 +235,6 @@ struct tern__engine {
     int end_error;
     int end_reason;
     tern__engine_stats stats;
-    uint64_t trim_at; /* when spare memory is given back; UINT64_MAX none */
 };
 
 /* Gives the link up: DISCONNECT with the reason (MQTT 5), a FAILED event. Returns error. */

@@ -298,7 +298,7 @@ static void stage(tern__engine *e, uint64_t now)
 {
     tern__output *output = &e->output;
     stage_control(output);
-    if (e->phase != TERN__PHASE_OPEN || e->closable) return;
+    if (e->phase != TERN__PHASE_OPEN) return;
     if (!stage_redelivery(e, now)) return;
     while (output->staged < STAGE_BYTES && stage_next(e, now))
         ;

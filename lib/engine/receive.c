@@ -60,7 +60,6 @@ static int owe(tern__engine *e, const tern__publish_packet *publish, tern__recor
     if (++acks->open > e->config.receive_maximum && tern__engine_version(e) == TERN__V5) /* [MQTT5-3.3.4-9] */
         return broken(e, 0x93, "more unacknowledged messages than our Receive Maximum [MQTT5-3.3.4-9]");
     if (*repeat) return tern__acks_flush(e) != 0 ? no_memory(e) : 0;
-    e->receiver.block->last_ack_seq = record->ack_seq;
     return 0;
 }
 
@@ -249,6 +248,12 @@ static bool is_old_refusal(const tern__engine *e, const uint8_t *data, const ter
            frame->len == 4 && data[2] == 0 && data[3] != 0 && data[3] < 6;
 }
 
+static int refused_by_old_server(tern__engine *e, uint8_t code)
+{
+    const tern__packet nothing_more = {.type = TERN__CONNACK};
+    return tern__engine_end(e, TERN__EVENT_REFUSED, TERN_E_REFUSED, tern__reason_from_connack311(code), &nothing_more);
+}
+
 static int on_packet(tern__engine *e, const uint8_t *data, const tern__frame *frame)
 {
     int type = frame->header >> 4;
@@ -256,9 +261,8 @@ static int on_packet(tern__engine *e, const uint8_t *data, const tern__frame *fr
     if (e->phase == TERN__PHASE_GREETING && type != TERN__CONNACK) /* [MQTT5-3.2.0-1] [MQTT311-3.2.0-1] */
         return broken(e, 0x82, "the first packet is no CONNACK [MQTT5-3.2.0-1]");
     if (type == TERN__PUBLISH) return on_publish(e, data, frame);
-    tern__packet packet = {0};
-    if (is_old_refusal(e, data, frame))
-        return tern__engine_end(e, TERN__EVENT_REFUSED, TERN_E_REFUSED, tern__reason_from_connack311(data[3]), &packet);
+    if (is_old_refusal(e, data, frame)) return refused_by_old_server(e, data[3]);
+    tern__packet packet;
     tern__fault fault;
     int rc = tern__decode(data, frame, tern__engine_version(e), TERN__FROM_SERVER, &packet, NULL, &fault);
     if (rc != 0) return tern__engine_fail(e, rc, fault.reason, fault.offset, fault.rule);
@@ -324,7 +328,6 @@ static tern__block *shrunk(tern__engine *e, tern__block *block)
     small->records = block->records;
     small->records_cap = block->records_cap;
     small->count = block->count;
-    small->last_ack_seq = block->last_ack_seq;
     block->records = records;
     block->records_cap = 0;
     block->count = 0;

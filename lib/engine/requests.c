@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "codec/decode.h"
 #include "codec/props.h"
+#include "codec/topic.h"
 #include "engine/machine.h"
 #include "engine/subscription.h"
 
@@ -110,10 +111,24 @@ static int send_request(tern__engine *e, tern__request *request)
     return 0;
 }
 
+/* Whether the server has said that it cannot do what the request asks for: then it is not sent. [V5-U-10] */
 static bool uses_unavailable(const tern__engine *e, const tern__request *request)
 {
-    return request->identifier != 0 && !request->unsubscribe && e->limits.version == TERN__V5 &&
-           !e->limits.subscription_id_available;
+    const tern__limits *limits = &e->limits;
+    if (request->unsubscribe || limits->version != TERN__V5) return false;
+    if (request->identifier != 0 && !limits->subscription_id_available) return true;
+    if (limits->wildcard_available && limits->shared_available) return false;
+    tern__view rest = {request->filters.data, request->filters.len};
+    tern__view filter;
+    uint8_t options;
+    while (tern__filters_next(&rest, true, &filter, &options)) {
+        const char *text = (const char *)filter.data;
+        size_t start = 0;
+        if (tern__filter_shared(text, filter.len, &start) && !limits->shared_available) return true;
+        bool wild = memchr(text + start, '+', filter.len - start) != NULL || text[filter.len - 1] == '#';
+        if (wild && !limits->wildcard_available) return true;
+    }
+    return false;
 }
 
 int tern__requests_send(tern__engine *e)

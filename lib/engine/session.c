@@ -87,7 +87,6 @@ int tern__engine_opened(tern__engine *e, const tern__connect_config *config, uin
     e->session.asked_clean = ask_clean(e, config, now);
     e->session.asked_expiry = config->session == TERN_SESSION_CLEAN ? 0 : config->session_expiry;
     e->session.problem_info = config->request_problem_info;
-    e->session.response_info = config->request_response_info;
     reset_limits(&e->limits, config->version);
     e->phase = TERN__PHASE_GREETING;
     e->dead = e->closable_due = e->end_due = false;
@@ -161,7 +160,6 @@ static void lose_session(tern__engine *e)
     }
     tern__free(e->acks.held);
     e->acks.held = NULL;
-    e->acks.held_count = 0;
     if (!tern__list_empty(&e->requests.wishes)) e->requests.renew = true;
 }
 
