@@ -54,11 +54,11 @@ static TERN__COLD int refuse(tern_client *client, int rc)
     return tern__client_fail(client, rc, "publish: %s", tern_strerror(rc));
 }
 
-/* Tells the loop, where it would not look by itself: while offline the log waits for the connection, and under load the
- * client waits for its turn already. */
-static inline void tell_loop(tern_client *client, size_t waiting)
+/* Tells the loop, where it would not look by itself: while offline the log waits for the connection (but what expires needs a
+ * timer), and under load the client waits for its turn already. */
+static inline void tell_loop(tern_client *client, const tern__submission *submission, size_t waiting)
 {
-    if (!atomic_load_explicit(&client->connected, memory_order_acquire)) return;
+    if (!atomic_load_explicit(&client->connected, memory_order_acquire) && submission->expires_us == 0) return;
     bool urgent = waiting >= URGENT_BYTES;
     bool in_line = atomic_load(&client->scheduled) && atomic_load(&client->loop->sleep) != TERN__ASLEEP;
     if (urgent || !in_line) tern__client_schedule(client, urgent);
@@ -85,7 +85,7 @@ static inline int submit(tern_client *client, const tern__submission *submission
     tern__mutex_unlock(&client->lock);
     if (rc != 0) return refuse(client, rc);
     if (id != NULL) *id = given;
-    tell_loop(client, waiting);
+    tell_loop(client, submission, waiting);
     return 0;
 }
 

@@ -28,7 +28,8 @@ typedef struct tern__entry {
     uint64_t expires_us; /* 0 never; UNTOLD: outcome, cause, reason (see outbox.c) */
     uint32_t offset;     /* of the packet in the chunk */
     uint32_t len;
-    uint32_t id_offset;  /* of the packet id in the packet; 0 for QoS 0 */
+    uint32_t id_offset : 24; /* of the packet id in the packet; 0 for QoS 0 */
+    uint32_t left : 1;       /* it went out in a session that is lost: NOT_SENT would be untrue now [C2] */
     uint16_t packet_id;  /* STAGED, SENT, RELEASED */
     uint8_t state;
     uint8_t qos : 2;
@@ -41,13 +42,17 @@ typedef struct tern__entry {
 } tern__entry;
 
 typedef struct tern__chunk {
-    tern__list link; /* the engine's list, or the producer's of fresh ones */
+    tern__list link;   /* the engine's list, or the producer's of fresh ones */
+    tern__list sparse; /* in the outbox's list of those that hold much more than they need */
+    uint64_t earliest; /* no entry that waits expires before it; UINT64_MAX: none expires */
     uint64_t first_id;
     uint32_t cap;   /* bytes, records included; a multiple of the records' alignment */
     uint32_t len;   /* bytes of packets; the producer's */
     uint32_t count; /* records; the producer's */
     uint32_t taken; /* records that the engine took over */
-    uint32_t live;  /* of those, not DONE */
+    uint32_t taken_len;  /* bytes of their packets */
+    uint32_t live;       /* of those, not DONE */
+    uint32_t live_bytes; /* of the packets that are still needed */
     uint32_t first_live; /* none before it is live: a hint that only grows */
     uint32_t staged;     /* records that the output points at */
     bool sealed;    /* nothing will be appended any more; as of the last sync */
@@ -77,6 +82,8 @@ struct tern__outbox {
     int form;          /* protocol version in which packets are encoded */
     /* The engine's. */
     tern__list chunks; /* in the order of ids */
+    tern__list sparse; /* chunks to be compacted */
+    uint64_t earliest; /* no entry that waits expires before it: a bound for the next look; UINT64_MAX none */
     tern__chunk *cursor; /* where the next first transmission is; NULL: at the end of `chunks` */
     uint32_t cursor_index;
     uint64_t taken_id;   /* the last id taken over */
@@ -87,6 +94,9 @@ struct tern__outbox {
     int wanted_form;
     bool trim;           /* idle: give the empty tail back */
 };
+
+/* A chunk with room for `cap` bytes, records included; NULL where memory ran out. */
+tern__chunk *tern__chunk_new(size_t cap);
 
 void tern__outbox_init(tern__outbox *outbox, size_t max_bytes, size_t max_count);
 void tern__outbox_deinit(tern__outbox *outbox);
@@ -99,13 +109,15 @@ void tern__outbox_advance(tern__outbox *outbox, uint32_t count);
 /* The cursor goes back to this entry, if it stands behind it. */
 void tern__outbox_rewind(tern__outbox *outbox, tern__chunk *chunk, uint32_t index);
 /* The entry's bytes are not needed any more: their room is given back, the record stays. */
-void tern__outbox_release_bytes(tern__outbox *outbox, tern__entry *entry);
+void tern__outbox_release_bytes(tern__outbox *outbox, tern__chunk *chunk, tern__entry *entry);
 /* The output points at `count` entries no longer; their chunk is freed where that was all that kept it. */
 void tern__outbox_unstage(tern__outbox *outbox, tern__chunk *chunk, uint32_t count);
 /* The entry is DONE; its chunk is freed with its last one. */
 void tern__outbox_done(tern__outbox *outbox, tern__chunk *chunk, uint32_t index);
 /* The same of `count` entries from `index` that the output points at, `bytes` in all; their chunk stays while it does. */
 void tern__outbox_done_run(tern__outbox *outbox, tern__chunk *chunk, uint32_t index, uint32_t count, size_t bytes);
+/* The chunks of `fresh`, which hold all live entries of `chunk`, take its place; the cursor moves along. */
+void tern__outbox_replace(tern__outbox *outbox, tern__chunk *chunk, tern__list *fresh);
 /* Every id up to and including this one is DONE. */
 uint64_t tern__outbox_settled(tern__outbox *outbox);
 #endif

@@ -173,8 +173,11 @@ static void abandon_messages(tern__engine *e)
             if (entry->state == TERN__ENTRY_DONE) continue;
             live--; /* with the last one the chunk may go */
             if (entry->state == TERN__ENTRY_UNTOLD) continue;
-            bool waits = entry->state == TERN__ENTRY_WAITING;
-            tern__outcome_tell(e, chunk, i, waits ? TERN_OUTCOME_NOT_SENT : TERN_OUTCOME_UNKNOWN, TERN_CAUSE_CLOSED, -1);
+            if (entry->state == TERN__ENTRY_WAITING) {
+                tern__outcome_tell_unsent(e, chunk, i, TERN_CAUSE_CLOSED);
+            } else {
+                tern__outcome_tell(e, chunk, i, TERN_OUTCOME_UNKNOWN, TERN_CAUSE_CLOSED, -1);
+            }
         }
     }
 }
@@ -237,6 +240,7 @@ static void trim(tern__engine *e)
 
 void tern__engine_tick(tern__engine *e, uint64_t now)
 {
+    tern__expiry_run(e, now);
     if (e->phase != TERN__PHASE_OPEN) return;
     bool ping;
     if (tern__keepalive_tick(&e->keepalive, now, &ping)) {
@@ -253,7 +257,8 @@ void tern__engine_tick(tern__engine *e, uint64_t now)
 
 uint64_t tern__engine_deadline(const tern__engine *e)
 {
-    return e->phase == TERN__PHASE_OPEN ? tern__keepalive_deadline(&e->keepalive) : UINT64_MAX;
+    uint64_t deadline = e->phase == TERN__PHASE_OPEN ? tern__keepalive_deadline(&e->keepalive) : UINT64_MAX;
+    return e->outbox.earliest < deadline ? e->outbox.earliest : deadline;
 }
 
 void tern__engine_set_reading_paused(tern__engine *e, bool paused, uint64_t now)

@@ -63,8 +63,18 @@ typedef struct tern__outcomes {
 void tern__outcome_tell(tern__engine *e, tern__chunk *chunk, uint32_t index, tern_outcome outcome, tern_cause cause,
                         int reason);
 
+/* The entry ends without going out (again): NOT_SENT with the cause, or UNKNOWN where it has been out before. [C2] */
+void tern__outcome_tell_unsent(tern__engine *e, tern__chunk *chunk, uint32_t index, tern_cause cause);
+
 /* `count` entries of QoS 0 without completions, `bytes` in all, were sent. False: memory ran out, nothing happened. */
 bool tern__outcome_tell_sent(tern__engine *e, tern__chunk *chunk, uint32_t index, uint32_t count, size_t bytes);
+
+/* ---- compaction.c, expiry.c: keeping the outbox ---- */
+
+/* Replaces sparse chunks by small ones. Nobody but the in-flight table and the cursor may point at an entry. */
+void tern__compaction_run(tern__engine *e);
+/* Ends the messages that wait and have expired. */
+void tern__expiry_run(tern__engine *e, uint64_t now);
 
 /* ---- output.c: what goes out, in order ---- */
 

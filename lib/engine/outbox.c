@@ -17,6 +17,8 @@ void tern__outbox_init(tern__outbox *outbox, size_t max_bytes, size_t max_count)
     memset(outbox, 0, sizeof *outbox);
     tern__list_init(&outbox->fresh);
     tern__list_init(&outbox->chunks);
+    tern__list_init(&outbox->sparse);
+    outbox->earliest = UINT64_MAX;
     outbox->next_id = 1;
     outbox->max_bytes = max_bytes;
     outbox->max_count = max_count;
@@ -39,7 +41,7 @@ void tern__outbox_deinit(tern__outbox *outbox)
 
 /* ---- the producer's half ---- */
 
-static tern__chunk *chunk_new(size_t cap)
+tern__chunk *tern__chunk_new(size_t cap)
 {
     cap = (cap + 7) & ~(size_t)7;
     if (cap > UINT32_MAX) return NULL;
@@ -47,6 +49,8 @@ static tern__chunk *chunk_new(size_t cap)
     if (chunk == NULL) return NULL;
     memset(chunk, 0, sizeof *chunk);
     tern__list_init(&chunk->link);
+    tern__list_init(&chunk->sparse);
+    chunk->earliest = UINT64_MAX;
     chunk->cap = (uint32_t)cap;
     return chunk;
 }
@@ -58,7 +62,7 @@ static TERN__COLD tern__chunk *roll_locked(tern__outbox *outbox, size_t need)
     if (chunk != NULL && chunk->cap >= need) {
         outbox->spare = NULL;
     } else {
-        chunk = chunk_new(need > outbox->next_cap ? need : outbox->next_cap);
+        chunk = tern__chunk_new(need > outbox->next_cap ? need : outbox->next_cap);
         if (chunk == NULL) return NULL;
         if (outbox->next_cap < LARGEST_CHUNK) outbox->next_cap *= 2;
     }
@@ -98,11 +102,13 @@ int tern__outbox_append_locked(tern__outbox *outbox, const tern__submission *sub
         .expires_us = submission->expires_us,
         .offset = offset,
         .len = (uint32_t)layout.len,
-        .id_offset = layout.id_offset,
+        .id_offset = layout.id_offset & 0xFFFFFFu,
         .qos = publish->qos & 3u,
         .v5 = v5,
         .retain = publish->retain,
     };
+    if (submission->expires_us != 0 && submission->expires_us < chunk->earliest)
+        chunk->earliest = submission->expires_us;
     if (has_props) {
         entry->has_props = 1;
         entry->lose = submission->lose_properties;
@@ -168,7 +174,17 @@ static void drop_chunk(tern__outbox *outbox, tern__chunk *chunk)
         outbox->cursor_index = 0;
     }
     tern__list_remove(&chunk->link);
+    tern__list_remove(&chunk->sparse);
     tern__free(chunk);
+}
+
+/* What a chunk holds should be in use by half at least: a late acknowledgement pins no more than its message. [C10] */
+static void note_sparse(tern__outbox *outbox, tern__chunk *chunk)
+{
+    size_t used = chunk->live_bytes + chunk->live * sizeof(tern__entry);
+    if (chunk->sealed && chunk->live != 0 && chunk->cap > FIRST_CHUNK && used * 2 < chunk->cap &&
+        tern__list_empty(&chunk->sparse))
+        tern__list_append(&outbox->sparse, &chunk->sparse);
 }
 
 /* The engine learns what the chunk holds by now. */
@@ -177,9 +193,13 @@ static void take_over(tern__outbox *outbox, tern__chunk *chunk)
     uint32_t more = chunk->count - chunk->taken;
     chunk->taken = chunk->count;
     chunk->live += more;
+    chunk->live_bytes += chunk->len - chunk->taken_len;
+    chunk->taken_len = chunk->len;
+    if (chunk->earliest < outbox->earliest) outbox->earliest = chunk->earliest;
     chunk->sealed = chunk != outbox->tail;
     outbox->open += more;
     if (more != 0) outbox->taken_id = chunk->first_id + chunk->count - 1;
+    note_sparse(outbox, chunk);
     if (more != 0 && outbox->cursor == NULL) {
         outbox->cursor = chunk;
         outbox->cursor_index = chunk->taken - more;
@@ -202,7 +222,8 @@ static void reuse_tail(tern__outbox *outbox)
     }
     if (outbox->cursor == tail) outbox->cursor = NULL;
     tail->first_id = outbox->next_id;
-    tail->len = tail->count = tail->taken = tail->first_live = 0;
+    tail->len = tail->count = tail->taken = tail->taken_len = tail->first_live = 0;
+    tail->earliest = UINT64_MAX;
     outbox->room = tail->cap;
 }
 
@@ -269,10 +290,13 @@ void tern__outbox_rewind(tern__outbox *outbox, tern__chunk *chunk, uint32_t inde
     outbox->cursor_index = index;
 }
 
-void tern__outbox_release_bytes(tern__outbox *outbox, tern__entry *entry)
+void tern__outbox_release_bytes(tern__outbox *outbox, tern__chunk *chunk, tern__entry *entry)
 {
-    if (!entry->freed) outbox->freed_bytes += entry->len;
+    if (entry->freed) return;
     entry->freed = 1;
+    outbox->freed_bytes += entry->len;
+    chunk->live_bytes -= entry->len;
+    note_sparse(outbox, chunk);
 }
 
 void tern__outbox_unstage(tern__outbox *outbox, tern__chunk *chunk, uint32_t count)
@@ -286,11 +310,17 @@ void tern__outbox_done(tern__outbox *outbox, tern__chunk *chunk, uint32_t index)
     tern__entry *entry = tern__chunk_entry(chunk, index);
     assert(entry->state != TERN__ENTRY_DONE && "an entry ends once");
     entry->state = TERN__ENTRY_DONE;
-    outbox->freed_bytes += (entry->freed ? 0 : entry->len) + sizeof *entry;
+    uint32_t bytes = entry->freed ? 0 : entry->len;
+    outbox->freed_bytes += bytes + sizeof *entry;
     outbox->freed_count++;
     outbox->open--;
     chunk->live--;
-    if (chunk->live == 0 && chunk->sealed && chunk->staged == 0) drop_chunk(outbox, chunk);
+    chunk->live_bytes -= bytes;
+    if (chunk->live == 0 && chunk->sealed && chunk->staged == 0) {
+        drop_chunk(outbox, chunk);
+    } else {
+        note_sparse(outbox, chunk);
+    }
 }
 
 void tern__outbox_done_run(tern__outbox *outbox, tern__chunk *chunk, uint32_t index, uint32_t count, size_t bytes)
@@ -301,6 +331,23 @@ void tern__outbox_done_run(tern__outbox *outbox, tern__chunk *chunk, uint32_t in
     outbox->freed_count += count;
     outbox->open -= count;
     chunk->live -= count;
+    chunk->live_bytes -= (uint32_t)bytes;
+    note_sparse(outbox, chunk);
+}
+
+void tern__outbox_replace(tern__outbox *outbox, tern__chunk *chunk, tern__list *fresh)
+{
+    bool at_cursor = outbox->cursor == chunk;
+    uint64_t cursor_id = chunk->first_id + outbox->cursor_index;
+    for (tern__list *link = fresh->next; at_cursor && link != fresh; link = link->next) {
+        tern__chunk *part = TERN__CONTAINER(link, tern__chunk, link);
+        if (part->first_id + part->taken <= cursor_id) continue;
+        outbox->cursor = part;
+        outbox->cursor_index = cursor_id > part->first_id ? (uint32_t)(cursor_id - part->first_id) : 0;
+        at_cursor = false;
+    }
+    tern__list_splice(&chunk->link, fresh); /* before it */
+    drop_chunk(outbox, chunk);
 }
 
 uint64_t tern__outbox_settled(tern__outbox *outbox)

@@ -63,6 +63,13 @@ void tern__outcome_tell(tern__engine *e, tern__chunk *chunk, uint32_t index, ter
     tern__outbox_done(&e->outbox, chunk, index);
 }
 
+void tern__outcome_tell_unsent(tern__engine *e, tern__chunk *chunk, uint32_t index, tern_cause cause)
+{
+    bool left = tern__chunk_entry(chunk, index)->left;
+    tern_cause doubt = cause == TERN_CAUSE_CLOSED ? TERN_CAUSE_CLOSED : TERN_CAUSE_SESSION_LOST;
+    tern__outcome_tell(e, chunk, index, left ? TERN_OUTCOME_UNKNOWN : TERN_OUTCOME_NOT_SENT, left ? doubt : cause, -1);
+}
+
 bool tern__outcome_tell_sent(tern__engine *e, tern__chunk *chunk, uint32_t index, uint32_t count, size_t bytes)
 {
     uint64_t first = chunk->first_id + index;

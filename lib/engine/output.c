@@ -92,7 +92,7 @@ static void stage_control(tern__output *output)
 /* Why the server must not be sent this message; CAUSE_NONE where it may. [MQTT5-3.2.2-11] [MQTT5-3.2.2-14] [MQTT5-3.2.2-15] */
 static tern_cause obstacle(const tern__engine *e, const tern__entry *entry, uint64_t now)
 {
-    if (entry->expires_us != 0 && now >= entry->expires_us) return TERN_CAUSE_EXPIRED;
+    if (entry->expires_us != 0 && now >= entry->expires_us && !entry->left) return TERN_CAUSE_EXPIRED;
     if (entry->qos > e->limits.maximum_qos) return TERN_CAUSE_UNSUPPORTED;
     if (entry->retain && !e->limits.retain_available) return TERN_CAUSE_UNSUPPORTED;
     if (entry->has_props && !entry->lose && e->limits.version != TERN__V5) return TERN_CAUSE_UNSUPPORTED;
@@ -272,7 +272,7 @@ static bool stage_next(tern__engine *e, uint64_t now)
         }
     }
     tern__outbox_advance(&e->outbox, 1);
-    if (cause != TERN_CAUSE_NONE) tern__outcome_tell(e, chunk, index, TERN_OUTCOME_NOT_SENT, cause, -1);
+    if (cause != TERN_CAUSE_NONE) tern__outcome_tell_unsent(e, chunk, index, cause);
     return true;
 }
 
@@ -416,6 +416,7 @@ void tern__engine_sent(tern__engine *e, size_t n, uint64_t now)
         left -= len;
     }
     output->sent = output->count != 0 ? left : 0;
+    if (!tern__list_empty(&e->outbox.sparse)) tern__compaction_run(e);
 }
 
 /* An entry that did not go out whole goes back; a packet that was begun may have arrived. */

@@ -162,7 +162,7 @@ static int on_pubrec(tern__engine *e, const tern__packet *packet)
     if (e->redeliver == slot->packet_id) e->redeliver = slot->next;
     tern__inflight_to_releases(&e->inflight, slot);
     entry->state = TERN__ENTRY_RELEASED; /* never PUBLISH again [MQTT5-4.3.3-6] */
-    tern__outbox_release_bytes(&e->outbox, entry);
+    tern__outbox_release_bytes(&e->outbox, slot->of.chunk, entry);
     return 0;
 }
 
@@ -402,6 +402,7 @@ int tern__engine_received(tern__engine *e, size_t n, uint64_t now)
         rc = rc != 0 ? tern__engine_fail(e, rc, fault.reason, fault.offset, fault.rule) : on_packet(e, data, &frame);
         if (rc == 0) r->at += frame.len;
     }
+    if (!tern__list_empty(&e->outbox.sparse)) tern__compaction_run(e);
     int handed = hand_over(e);
     return rc != 0 ? rc : handed;
 }

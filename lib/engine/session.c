@@ -147,6 +147,7 @@ static void lose_session(tern__engine *e)
         if (entry->qos == 1) {
             entry->state = TERN__ENTRY_WAITING;
             entry->begun = 0;
+            entry->left = 1;
             tern__outbox_rewind(&e->outbox, chunk, index);
         } else {
             tern__outcome_tell(e, chunk, index, TERN_OUTCOME_UNKNOWN, TERN_CAUSE_SESSION_LOST, -1);
