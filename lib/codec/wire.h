@@ -101,17 +101,15 @@ static inline uint8_t *tern__store_u32(uint8_t *p, uint32_t value)
 /* Copies what is mostly short: 8 to 32 bytes in two halves that may overlap, without a call. Also nothing from NULL. */
 static inline uint8_t *tern__store_short(uint8_t *p, const uint8_t *from, size_t len)
 {
-    uint64_t half[4];
+    uint64_t first, last;
     if (len - 8 <= 8) {
-        memcpy(half, from, 8);
-        memcpy(half + 2, from + len - 8, 8);
-        memcpy(p, half, 8);
-        memcpy(p + len - 8, half + 2, 8);
+        memcpy(&first, from, 8);
+        memcpy(&last, from + len - 8, 8);
+        memcpy(p, &first, 8);
+        memcpy(p + len - 8, &last, 8);
     } else if (len - 16 <= 16) {
-        memcpy(half, from, 16);
-        memcpy(half + 2, from + len - 16, 16);
-        memcpy(p, half, 16);
-        memcpy(p + len - 16, half + 2, 16);
+        memcpy(p, from, 16); /* fixed lengths: no calls */
+        memcpy(p + len - 16, from + len - 16, 16);
     } else if (len != 0) {
         memcpy(p, from, len);
     }

@@ -12,7 +12,10 @@
 #include "base/list.h"
 #include "engine/outbox.h"
 
-/* States of an entry. QoS 0: WAITING, STAGED, DONE. QoS 1: WAITING, STAGED, SENT, DONE. QoS 2: ..., SENT, RELEASED, DONE.
+/* A plain entry is of QoS 0 and goes out just as it is: nothing to look at, and nobody waits for its outcome. A run of them at
+ * the end of a chunk is staged and ended without a look at each; they stay WAITING until they are DONE, unless they are cut.
+ *
+ * States of an entry. QoS 0: WAITING, STAGED, DONE. QoS 1: WAITING, STAGED, SENT, DONE. QoS 2: ..., SENT, RELEASED, DONE.
  * A lost session leads back from SENT to WAITING. UNTOLD: done, but memory ran out for telling; next DONE. */
 enum {
     TERN__ENTRY_WAITING,
@@ -28,16 +31,15 @@ typedef struct tern__entry {
     uint64_t expires_us; /* 0 never; UNTOLD: outcome, cause, reason (see outbox.c) */
     uint32_t offset;     /* of the packet in the chunk */
     uint32_t len;
-    uint32_t id_offset : 24; /* of the packet id in the packet; 0 for QoS 0 */
-    uint32_t left : 1;       /* it went out in a session that is lost: NOT_SENT would be untrue now [C2] */
     uint16_t packet_id;  /* STAGED, SENT, RELEASED */
     uint8_t state;
-    uint8_t qos : 2;
-    uint8_t v5 : 1;      /* the form of its bytes */
+    uint8_t qos;
+    uint8_t form;        /* protocol version of its bytes */
     uint8_t lose : 1;    /* 3.1.1 may leave the properties out */
     uint8_t retain : 1;
     uint8_t has_props : 1;
     uint8_t begun : 1;   /* some byte of it went out on this connection */
+    uint8_t left : 1;    /* it went out in a session that is lost: NOT_SENT would be untrue now [C2] */
     uint8_t freed : 1;   /* the room of its bytes was given back */
 } tern__entry;
 
@@ -49,6 +51,8 @@ typedef struct tern__chunk {
     uint32_t cap;   /* bytes, records included; a multiple of the records' alignment */
     uint32_t len;   /* bytes of packets; the producer's */
     uint32_t count; /* records; the producer's */
+    uint32_t special; /* records up to the last one that is not plain; the producer's */
+    uint32_t plain_from; /* `special` as of the last sync: what was taken over from here on is plain */
     uint32_t taken; /* records that the engine took over */
     uint32_t taken_len;  /* bytes of their packets */
     uint32_t live;       /* of those, not DONE */

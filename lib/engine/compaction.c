@@ -33,7 +33,7 @@ static tern__chunk *copy_group(tern__chunk *from, uint32_t first, uint32_t end)
     tern__chunk *to = tern__chunk_new(bytes + (end - first) * sizeof(tern__entry));
     if (to == NULL) return NULL;
     to->first_id = from->first_id + first;
-    to->count = to->taken = end - first;
+    to->count = to->taken = to->special = to->plain_from = end - first;
     to->earliest = from->earliest;
     to->sealed = true;
     for (uint32_t i = first; i < end; i++) {

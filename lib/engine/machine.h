@@ -82,6 +82,7 @@ void tern__expiry_run(tern__engine *e, uint64_t now);
 typedef struct tern__segment {
     tern__chunk *chunk; /* NULL: of `flying` */
     uint8_t *scratch;   /* composed packet, owned; else NULL */
+    bool plain;         /* a run of plain entries */
     uint32_t index;     /* first entry */
     uint32_t count;     /* entries */
     size_t offset;      /* in the chunk's bytes, or in `flying` */

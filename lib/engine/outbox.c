@@ -80,21 +80,41 @@ static bool is_full_locked(const tern__outbox *outbox, size_t cost)
     return full && outbox->count != 0;
 }
 
+/* All in one look. */
+static inline bool is_plain(const tern__submission *submission)
+{
+    const tern__publish_packet *publish = &submission->publish;
+    return (publish->qos | publish->retain | (uintptr_t)submission->completion | submission->expires_us |
+            submission->props.len) == 0;
+}
+
+static void note_special(tern__chunk *chunk, tern__entry *entry, const tern__submission *submission)
+{
+    chunk->special = chunk->count;
+    entry->retain = submission->publish.retain;
+    entry->has_props = submission->props.len != 0;
+    entry->lose = submission->lose_properties;
+    if (submission->expires_us != 0 && submission->expires_us < chunk->earliest) chunk->earliest = submission->expires_us;
+    if (submission->completion != NULL) submission->completion->id = chunk->first_id + chunk->count - 1;
+}
+
 int tern__outbox_append_locked(tern__outbox *outbox, const tern__submission *submission, uint64_t *id)
 {
     const tern__publish_packet *publish = &submission->publish;
     const tern__props *props = &submission->props;
     bool has_props = props->len != 0;
     /* While 3.1.1 is spoken too, another server may be able to carry them: the form of 5 keeps them. */
-    bool v5 = outbox->form == TERN__V5 || has_props;
-    int form = v5 ? TERN__V5 : TERN__V311;
+    int form = has_props ? TERN__V5 : outbox->form;
     tern__publish_layout layout;
     tern__publish_measure(publish, props, form, &layout);
     if (layout.len == 0) return TERN_E_TOO_LARGE;
     size_t cost = layout.len + sizeof(tern__entry);
     if (is_full_locked(outbox, cost)) return TERN_E_OUTBOX_FULL;
-    tern__chunk *chunk = cost <= outbox->room ? outbox->tail : roll_locked(outbox, cost);
-    if (chunk == NULL) return TERN_E_NOMEM;
+    tern__chunk *chunk = outbox->tail;
+    if (cost > outbox->room) {
+        chunk = roll_locked(outbox, cost);
+        if (chunk == NULL) return TERN_E_NOMEM;
+    }
     uint32_t offset = chunk->len;
     tern__entry *entry = tern__chunk_entry(chunk, chunk->count);
     *entry = (tern__entry){
@@ -102,26 +122,18 @@ int tern__outbox_append_locked(tern__outbox *outbox, const tern__submission *sub
         .expires_us = submission->expires_us,
         .offset = offset,
         .len = (uint32_t)layout.len,
-        .id_offset = layout.id_offset & 0xFFFFFFu,
-        .qos = publish->qos & 3u,
-        .v5 = v5,
-        .retain = publish->retain,
+        .qos = publish->qos,
+        .form = (uint8_t)form,
     };
-    if (submission->expires_us != 0 && submission->expires_us < chunk->earliest)
-        chunk->earliest = submission->expires_us;
-    if (has_props) {
-        entry->has_props = 1;
-        entry->lose = submission->lose_properties;
-    }
     tern__publish_write(publish, props, form, &layout, chunk->bytes + offset);
     chunk->len = offset + (uint32_t)layout.len;
     chunk->count++;
+    if (!is_plain(submission)) note_special(chunk, entry, submission);
     outbox->room -= cost;
     outbox->bytes += cost;
     outbox->count++;
     outbox->unsynced += layout.len;
     *id = outbox->next_id++;
-    if (submission->completion != NULL) submission->completion->id = *id;
     return 0;
 }
 
@@ -195,6 +207,7 @@ static void take_over(tern__outbox *outbox, tern__chunk *chunk)
     chunk->live += more;
     chunk->live_bytes += chunk->len - chunk->taken_len;
     chunk->taken_len = chunk->len;
+    chunk->plain_from = chunk->special;
     if (chunk->earliest < outbox->earliest) outbox->earliest = chunk->earliest;
     chunk->sealed = chunk != outbox->tail;
     outbox->open += more;
@@ -222,14 +235,17 @@ static void reuse_tail(tern__outbox *outbox)
     }
     if (outbox->cursor == tail) outbox->cursor = NULL;
     tail->first_id = outbox->next_id;
-    tail->len = tail->count = tail->taken = tail->taken_len = tail->first_live = 0;
+    tail->len = tail->count = tail->special = tail->taken = tail->taken_len = tail->plain_from = tail->first_live = 0;
     tail->earliest = UINT64_MAX;
     outbox->room = tail->cap;
 }
 
 bool tern__outbox_sync_locked(tern__outbox *outbox)
 {
-    outbox->form = outbox->wanted_form;
+    if (outbox->form != outbox->wanted_form) {
+        outbox->form = outbox->wanted_form;
+        outbox->room = 0; /* a chunk's plain entries are of one form */
+    }
     if (outbox->unsynced != 0 || !tern__list_empty(&outbox->fresh)) {
         tern__chunk *last = last_chunk(outbox);
         if (last != NULL && !last->sealed) {

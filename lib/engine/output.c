@@ -103,7 +103,7 @@ static tern_cause obstacle(const tern__engine *e, const tern__entry *entry, uint
 /* Whether the bytes can go out as they are. */
 static bool fits(const tern__engine *e, const tern__entry *entry)
 {
-    return entry->v5 == (e->limits.version == TERN__V5) && entry->expires_us == 0;
+    return entry->form == e->limits.version && entry->expires_us == 0;
 }
 
 /* The interval that is left goes on the wire, at least a second. */
@@ -126,7 +126,7 @@ static uint8_t *compose(tern__engine *e, const tern__chunk *chunk, const tern__e
     tern__fault fault;
     tern__publish_packet publish;
     tern__props props;
-    int version = entry->v5 ? TERN__V5 : TERN__V311;
+    int version = entry->form;
     int rc = tern__frame_peek(bytes, entry->len, UINT32_MAX, version, TERN__FROM_CLIENT, &frame, &fault);
     if (rc == 0) rc = tern__decode_publish(bytes, &frame, version, TERN__FROM_CLIENT, &publish, &props, &fault);
     assert(rc == 0 && "what we encoded ourselves decodes");
@@ -154,22 +154,26 @@ static uint8_t *compose(tern__engine *e, const tern__chunk *chunk, const tern__e
 static void patch(tern__chunk *chunk, const tern__entry *entry, uint16_t packet_id, bool dup)
 {
     uint8_t *packet = chunk->bytes + entry->offset;
+    uint8_t *topic = packet + 1;
     packet[0] = (uint8_t)((packet[0] & ~8) | (dup ? 8 : 0));
-    packet[entry->id_offset] = (uint8_t)(packet_id >> 8);
-    packet[entry->id_offset + 1] = (uint8_t)packet_id;
+    while ((*topic++ & 0x80) != 0) /* the remaining length ends with the first byte below 0x80 */
+        ;
+    uint8_t *id = topic + 2 + tern__load_u16(topic);
+    (void)tern__store_u16(id, packet_id);
 }
 
 /* The segment that takes the entry at `index` in its chunk's bytes: the last one where it ends there, else a new and empty
  * one. NULL: memory ran out, or the output is full. */
-static tern__segment *run_segment(tern__output *output, tern__chunk *chunk, uint32_t index)
+static tern__segment *run_segment(tern__output *output, tern__chunk *chunk, uint32_t index, bool plain)
 {
     const tern__entry *entry = tern__chunk_entry(chunk, index);
     tern__segment *last = last_segment(output);
-    if (last != NULL && last->chunk == chunk && last->scratch == NULL && last->index + last->count == index &&
-        last->offset + last->len == entry->offset)
+    if (last != NULL && last->chunk == chunk && last->scratch == NULL && last->plain == plain &&
+        last->index + last->count == index && last->offset + last->len == entry->offset)
         return last;
     tern__segment *segment = add_segment(output);
-    if (segment != NULL) *segment = (tern__segment){.chunk = chunk, .index = index, .offset = entry->offset};
+    if (segment != NULL)
+        *segment = (tern__segment){.chunk = chunk, .index = index, .offset = entry->offset, .plain = plain};
     return segment;
 }
 
@@ -185,7 +189,7 @@ static void extend(tern__output *output, tern__segment *segment, uint32_t count,
 static bool stage_bytes(tern__engine *e, tern__chunk *chunk, uint32_t index, uint8_t *scratch, size_t len)
 {
     tern__output *output = &e->output;
-    tern__segment *segment = scratch == NULL ? run_segment(output, chunk, index) : add_segment(output);
+    tern__segment *segment = scratch == NULL ? run_segment(output, chunk, index, false) : add_segment(output);
     if (segment == NULL) return false;
     if (scratch != NULL) *segment = (tern__segment){.chunk = chunk, .scratch = scratch, .index = index};
     extend(output, segment, 1, len);
@@ -211,31 +215,16 @@ static staging stage_entry(tern__engine *e, tern__chunk *chunk, uint32_t index, 
     return STUCK;
 }
 
-/* Whether an entry goes out just as it is: QoS 0, and nothing to look at but what follows. */
-static bool is_plain(const tern__engine *e, const tern__entry *entry)
-{
-    return entry->qos == 0 && entry->state == TERN__ENTRY_WAITING && fits(e, entry) &&
-           (!entry->retain || e->limits.retain_available) && entry->len <= e->limits.maximum_packet_size;
-}
-
-/* The plain messages at the log's cursor, all of one chunk, at once: what a burst consists of. False: none was staged. */
+/* The plain messages from the log's cursor to the end of their chunk at once: what a burst consists of. False: the one at the
+ * cursor is none, or nothing can be staged now. */
 static bool stage_run(tern__engine *e, tern__chunk *chunk, uint32_t index)
 {
-    tern__output *output = &e->output;
-    if (!is_plain(e, tern__chunk_entry(chunk, index))) return false;
-    tern__segment *segment = run_segment(output, chunk, index);
+    const tern__entry *first = tern__chunk_entry(chunk, index);
+    if (index < chunk->plain_from || !fits(e, first) || chunk->cap > e->limits.maximum_packet_size) return false;
+    tern__segment *segment = run_segment(&e->output, chunk, index, true);
     if (segment == NULL) return false;
-    size_t len = 0;
-    uint32_t count = 0;
-    while (index + count < chunk->taken && output->staged + len < STAGE_BYTES) {
-        tern__entry *entry = tern__chunk_entry(chunk, index + count);
-        if (!is_plain(e, entry)) break;
-        entry->state = TERN__ENTRY_STAGED;
-        entry->begun = 0;
-        len += entry->len;
-        count++;
-    }
-    extend(output, segment, count, len);
+    uint32_t count = chunk->taken - index;
+    extend(&e->output, segment, count, chunk->taken_len - first->offset);
     e->stats.messages_sent += count;
     e->stats.packets_sent += count;
     tern__outbox_advance(&e->outbox, count);
@@ -249,7 +238,7 @@ static bool stage_next(tern__engine *e, uint64_t now)
     uint32_t index;
     tern__entry *entry = tern__outbox_next(&e->outbox, &chunk, &index);
     if (entry == NULL || (entry->qos != 0 && e->quota == 0)) return false; /* [MQTT5-4.9.0-2]; order is kept [C8] */
-    if (entry->qos == 0 && stage_run(e, chunk, index)) return true;
+    if (stage_run(e, chunk, index)) return true;
     tern_cause cause = obstacle(e, entry, now);
     tern__slot *slot = NULL;
     if (cause == TERN_CAUSE_NONE) {
@@ -345,36 +334,55 @@ static void entry_sent(tern__engine *e, tern__chunk *chunk, uint32_t index)
     tern__outbox_unstage(&e->outbox, chunk, 1); /* last: the chunk may go with it */
 }
 
-/* The QoS 0 messages at the start of a run, as far as they are within `sent` bytes, at once. Returns their bytes; 0 where the
- * first is another case. */
-static size_t plain_sent(tern__engine *e, tern__segment *segment, size_t sent)
+/* Plain messages at the start of a run are out: all at once, or one by one where memory for that ran out. */
+static void plain_sent(tern__engine *e, tern__segment *segment, uint32_t count, size_t len)
 {
     tern__chunk *chunk = segment->chunk;
-    size_t len = 0;
-    uint32_t count = 0;
-    for (; count < segment->count; count++) {
-        const tern__entry *entry = tern__chunk_entry(chunk, segment->index + count);
-        if (entry->qos != 0 || entry->state != TERN__ENTRY_STAGED || entry->completion != NULL) break;
-        if (len + entry->len > sent) break;
-        len += entry->len;
-    }
-    if (count == 0 || !tern__outcome_tell_sent(e, chunk, segment->index, count, len)) return 0;
+    uint32_t index = segment->index;
     segment->index += count;
     segment->count -= count;
-    tern__outbox_unstage(&e->outbox, chunk, count); /* last: the chunk may go with them */
-    return len;
+    if (tern__outcome_tell_sent(e, chunk, index, count, len)) {
+        tern__outbox_unstage(&e->outbox, chunk, count); /* last: the chunk may go with it */
+        return;
+    }
+    for (uint32_t i = index; i < index + count; i++) {
+        tern__chunk_entry(chunk, i)->state = TERN__ENTRY_STAGED;
+        entry_sent(e, chunk, i);
+    }
+}
+
+/* Walks a run of plain packets that is out in parts. Returns the bytes of the whole ones. */
+static size_t plain_run_sent(tern__engine *e, tern__segment *segment, size_t sent)
+{
+    size_t done = 0;
+    uint32_t count = 0;
+    while (count < segment->count) {
+        tern__entry *entry = tern__chunk_entry(segment->chunk, segment->index + count);
+        if (done + entry->len > sent) {
+            if (sent > done) { /* it is no plain one any more: it may have arrived */
+                entry->state = TERN__ENTRY_STAGED;
+                entry->begun = 1;
+            }
+            break;
+        }
+        done += entry->len;
+        count++;
+    }
+    if (count != 0) plain_sent(e, segment, count, done);
+    return done;
 }
 
 /* Walks a run of packets up to `sent` bytes of it; whole ones leave the segment. Returns the bytes of those. */
 static size_t run_sent(tern__engine *e, tern__segment *segment, size_t sent)
 {
+    if (segment->plain && sent < segment->len) return plain_run_sent(e, segment, sent);
+    if (segment->plain) {
+        plain_sent(e, segment, segment->count, segment->len);
+        return sent;
+    }
     size_t done = 0;
     while (segment->count != 0) {
         tern__entry *entry = tern__chunk_entry(segment->chunk, segment->index);
-        bool plain = entry->qos == 0 && segment->scratch == NULL;
-        size_t run = plain ? plain_sent(e, segment, sent - done) : 0;
-        done += run;
-        if (run != 0) continue;
         size_t len = segment->scratch != NULL ? segment->len : entry->len;
         if (done + len > sent) {
             if (sent > done) entry->begun = 1;
@@ -423,6 +431,10 @@ void tern__engine_sent(tern__engine *e, size_t n, uint64_t now)
 static void entry_lost(tern__engine *e, tern__chunk *chunk, uint32_t index)
 {
     tern__entry *entry = tern__chunk_entry(chunk, index);
+    if (entry->state == TERN__ENTRY_WAITING) { /* a plain one */
+        tern__outbox_rewind(&e->outbox, chunk, index);
+        return;
+    }
     if (entry->state != TERN__ENTRY_STAGED) return; /* a redelivery: it is as it was */
     if (entry->begun && entry->qos != 0) {
         entry->state = TERN__ENTRY_SENT;
