@@ -40,7 +40,7 @@ target_link_libraries(shared PRIVATE Tern::tern)
 add_executable(static consumer.c)
 target_link_libraries(static PRIVATE Tern::tern_static)
 CMAKE
-cmake -S "$scratch/find" -B "$scratch/find/build" -DCMAKE_PREFIX_PATH="$prefix" >/dev/null
+cmake -G Ninja -S "$scratch/find" -B "$scratch/find/build" -DCMAKE_PREFIX_PATH="$prefix" >/dev/null
 cmake --build "$scratch/find/build" >/dev/null
 "$scratch/find/build/shared"
 "$scratch/find/build/static"
@@ -55,7 +55,7 @@ add_subdirectory("$source" tern)
 add_executable(consumer consumer.c)
 target_link_libraries(consumer PRIVATE Tern::tern)
 CMAKE
-cmake -S "$scratch/sub" -B "$scratch/sub/build" >/dev/null
+cmake -G Ninja -S "$scratch/sub" -B "$scratch/sub/build" >/dev/null
 cmake --build "$scratch/sub/build" --target consumer >/dev/null
 "$scratch/sub/build/consumer"
 
