@@ -207,6 +207,8 @@ typedef struct tern__session_state {
     bool exists;           /* we hold state of a session that the broker may hold too */
     bool asked_clean;      /* in this connection's CONNECT */
     bool ever_connected;
+    bool unanswered;       /* a CONNECT went out that no CONNACK answered: it may have begun a new session */
+    bool doubtful;         /* so the session that is there may not be the one we remember */
     tern_session mode;
     uint32_t asked_expiry;
     uint64_t left_at;      /* when the last connection ended */
@@ -234,7 +236,7 @@ struct tern__engine {
     tern__receiver receiver;
     tern__keepalive keepalive;
     uint16_t redeliver; /* the next PUBLISH of the last connection to go out again; 0 none */
-    uint32_t quota; /* QoS>0 messages that may be sent now */
+    int32_t quota; /* QoS>0 messages that may be sent now; below 0 where more PUBRELs are owed than the server's maximum */
     bool dead;      /* nothing more is received on this connection */
     /* What the owner must be told, in this order: each can be due once a connection, so no queue is needed. */
     bool connected_due;

@@ -237,7 +237,7 @@ static bool stage_next(tern__engine *e, uint64_t now)
     tern__chunk *chunk;
     uint32_t index;
     tern__entry *entry = tern__outbox_next(&e->outbox, &chunk, &index);
-    if (entry == NULL || (entry->qos != 0 && e->quota == 0)) return false; /* [MQTT5-4.9.0-2]; order is kept [C8] */
+    if (entry == NULL || (entry->qos != 0 && e->quota <= 0)) return false; /* [MQTT5-4.9.0-2]; order is kept [C8] */
     if (stage_run(e, chunk, index)) return true;
     tern_cause cause = obstacle(e, entry, now);
     tern__slot *slot = NULL;
@@ -268,7 +268,7 @@ static bool stage_next(tern__engine *e, uint64_t now)
 /* Redelivers what the last connection left unanswered, with DUP and its old id. [MQTT5-4.4.0-1] [MQTT5-3.3.1-1] [C6] */
 static bool stage_redelivery(tern__engine *e, uint64_t now)
 {
-    while (e->redeliver != 0 && e->quota != 0) {
+    while (e->redeliver != 0 && e->quota > 0) {
         tern__slot *slot = tern__inflight_find(&e->inflight, e->redeliver);
         tern_cause cause;
         staging how = stage_entry(e, slot->of.chunk, slot->index, slot->packet_id, true, now, &cause);

@@ -54,6 +54,7 @@ static int owe(tern__engine *e, const tern__publish_packet *publish, tern__recor
 {
     tern__acks *acks = &e->acks;
     *repeat = publish->qos == 2 && tern__acks_is_held(acks, publish->packet_id); /* [MQTT5-4.3.3-10] */
+    if (e->session.doubtful && !publish->dup) *repeat = false; /* a new session's first message with that id */
     if (publish->qos == 2 && !*repeat && tern__acks_hold(acks, publish->packet_id) != 0) return no_memory(e);
     record->ack_seq = tern__acks_owe(e, publish->packet_id, publish->qos, *repeat, e->receiver.now);
     if (record->ack_seq == 0) return no_memory(e);
@@ -123,7 +124,7 @@ static void finish(tern__engine *e, tern__slot *slot, int reason)
 
 static void more_quota(tern__engine *e)
 {
-    if (e->quota < e->limits.send_maximum) e->quota++;
+    if (e->quota < (int32_t)e->limits.send_maximum) e->quota++;
 }
 
 static int on_puback(tern__engine *e, const tern__packet *packet)

@@ -9,6 +9,8 @@
 #include "engine/machine.h"
 #include "engine/subscription.h"
 
+enum { RETAIN_HANDLING = 0x30 };
+
 static tern__request *request_of(tern__list *link)
 {
     return TERN__CONTAINER(link, tern__request, link);
@@ -68,6 +70,8 @@ static int wire_filters(const tern__engine *e, const tern__request *request, ter
     int rc = tern__buf_reserve(out, request->filters.len);
     while (rc == 0 && tern__filters_next(&rest, true, &filter, &options)) {
         uint8_t head[2] = {(uint8_t)(filter.len >> 8), (uint8_t)filter.len};
+        /* Retained messages once more only where the broker does not know the subscription any more. [MQTT5-3.8.3.1] */
+        if (request->repeat && (options & RETAIN_HANDLING) == 0) options |= TERN_RETAINED_IF_NEW;
         if (e->limits.version == TERN__V311) options &= 3;
         rc = tern__buf_append(out, head, sizeof head);
         if (rc == 0) rc = tern__buf_append(out, filter.data, filter.len);

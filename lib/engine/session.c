@@ -85,6 +85,8 @@ int tern__engine_opened(tern__engine *e, const tern__connect_config *config, uin
     e->epoch++;
     e->session.mode = config->session;
     e->session.asked_clean = ask_clean(e, config, now);
+    if (e->session.unanswered) e->session.doubtful = true;
+    e->session.unanswered = true;
     e->session.asked_expiry = config->session == TERN_SESSION_CLEAN ? 0 : config->session_expiry;
     e->session.problem_info = config->request_problem_info;
     reset_limits(&e->limits, config->version);
@@ -161,12 +163,15 @@ static void lose_session(tern__engine *e)
     }
     tern__free(e->acks.held);
     e->acks.held = NULL;
+    e->session.doubtful = false;
     if (!tern__list_empty(&e->requests.wishes)) e->requests.renew = true;
 }
 
 /* PUBRELs go out again in the order of their PUBRECs; PUBLISHes follow when output is asked for. [MQTT5-4.4.0-1] */
 static int resume_session(tern__engine *e)
 {
+    /* It may be a session that an attempt began whose CONNACK was lost on the way: then it is empty. [C7] */
+    if (e->session.doubtful && !tern__list_empty(&e->requests.wishes)) e->requests.renew = true;
     e->redeliver = e->inflight.publishes.first;
     for (uint16_t id = e->inflight.releases.first; id != 0;) {
         tern__slot *slot = tern__inflight_find(&e->inflight, id);
@@ -188,6 +193,7 @@ int tern__session_connack(tern__engine *e, const tern__packet *packet, uint64_t 
 {
     (void)now;
     bool present = packet->u.connack.session_present;
+    e->session.unanswered = false;
     if (packet->u.connack.reason != 0) return refused(e, packet); /* [MQTT5-3.2.2-7] */
     if (present && e->session.asked_clean) /* [MQTT5-3.2.2-2] [MQTT311-3.2.2-1] */
         return tern__engine_fail(e, TERN_E_PROTOCOL, 0x82, 2, "session present after a clean start [MQTT5-3.2.2-2]");
@@ -202,7 +208,8 @@ int tern__session_connack(tern__engine *e, const tern__packet *packet, uint64_t 
     }
     e->session.exists = true;
     e->session.ever_connected = true;
-    e->quota = e->limits.send_maximum; /* [MQTT5-4.9.0-1] */
+    /* A PUBREL that is still owed stands for a PUBLISH without its PUBCOMP: it counts. [MQTT5-4.9.0-1] [MQTT5-3.3.4-7] */
+    e->quota = (int32_t)e->limits.send_maximum - (int32_t)e->inflight.releases.count;
     e->phase = TERN__PHASE_OPEN;
     if (rc == 0) rc = tern__requests_renew(e);
     if (rc == 0) rc = tern__requests_send(e);

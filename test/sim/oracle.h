@@ -1,0 +1,86 @@
+/* The oracle: knows what was accepted, what the broker saw and what everybody was told, and judges by the contract's clauses.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef TERN_TEST_SIM_ORACLE_H
+#define TERN_TEST_SIM_ORACLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <tern/types.h>
+
+#include "sim/broker_model.h"
+
+enum { ORACLE_MESSAGES = 512 };
+
+/* Lies that the simulation may tell the oracle, to show that it finds them. */
+typedef enum sabotage {
+    SABOTAGE_NONE,
+    SABOTAGE_LOSE_OUTCOME,
+    SABOTAGE_TWO_OUTCOMES,
+    SABOTAGE_CLAIM_NOT_SENT,
+    SABOTAGE_CLAIM_DELIVERED,
+    SABOTAGE_COPY,
+    SABOTAGE_REORDER,
+    SABOTAGE_DELIVER_TWICE,
+    SABOTAGE_LOSE_DELIVERY,
+    SABOTAGE_MUTE,
+    SABOTAGE_KINDS
+} sabotage;
+
+extern const char *const sabotage_names[SABOTAGE_KINDS];
+
+/* A message that its engine accepted; its index is its id. */
+typedef struct oracle_message {
+    uint8_t qos;
+    bool seen;       /* by the broker, refused ones too */
+    uint32_t copies;  /* that the broker took, in all its sessions */
+    uint32_t session; /* of the last copy */
+    bool answered;   /* PUBACK or PUBCOMP went out */
+    bool refused;
+    uint32_t outcomes;
+    tern_outcome outcome;
+    tern_cause cause;
+} oracle_message;
+
+/* What went to one client as subscriber, by publisher and index. */
+typedef struct oracle_route {
+    uint32_t routed;    /* first transmissions on the wire */
+    uint32_t delivered; /* to the application */
+    uint32_t order;     /* when it was first routed */
+    uint32_t session;   /* in which of the client's sessions, the last time */
+    uint8_t qos;        /* lowest at which it was routed */
+} oracle_route;
+
+typedef struct oracle_client {
+    uint32_t accepted;
+    uint32_t last_first_copy;
+    oracle_message messages[ORACLE_MESSAGES + 1];
+    uint32_t session; /* counts those that began empty */
+    uint32_t route_clock;
+    uint32_t last_delivered;
+    oracle_route routes[BROKER_CLIENTS][ORACLE_MESSAGES + 1];
+    bool asked;       /* to subscribe */
+    uint32_t answers; /* to that */
+    bool granted; /* by the broker's last answer: a refused filter is not made again */
+    bool subscribed; /* at the broker, at the end */
+} oracle_client;
+
+typedef struct oracle {
+    oracle_client clients[BROKER_CLIENTS];
+    sabotage lie;
+    uint32_t lies;    /* told so far */
+    bool failed;
+    char clause[32];
+    char what[300];
+} oracle;
+
+void oracle_breach(oracle *o, const char *clause, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The message with the next index was accepted. */
+void oracle_accepted(oracle *o, uint32_t client, uint8_t qos);
+void oracle_outcome(oracle *o, uint32_t client, uint64_t id, tern_outcome outcome, tern_cause cause);
+void oracle_delivered(oracle *o, uint32_t client, broker_key key, uint8_t qos);
+/* The broker's half. */
+broker_watch oracle_watch(oracle *o);
+/* At the end. `healed`: the faults had stopped and everything had time to end. */
+void oracle_judge(oracle *o, bool healed);
+
+#endif
