@@ -369,7 +369,7 @@ static void make_client(sim *s, uint32_t index)
     static const uint16_t windows[] = {1, 2, 5, 100, 65535};
     client *c = &s->clients[index];
     sim_random *r = &s->random;
-    char id[8];
+    char id[16];
     snprintf(id, sizeof id, "c%u", index);
     c->index = index;
     c->version = sim_chance(r, 60) ? TERN__V5 : TERN__V311;
