@@ -10,25 +10,22 @@ void tern__keepalive_start(tern__keepalive *k, uint16_t seconds, uint64_t timeou
     k->pinged_at = 0;
 }
 
-/* A margin makes up for the time between the decision and the byte: the gap never exceeds the keep alive.
- * [MQTT5-3.1.2-20] [MQTT311-3.1.2-23] */
-static uint64_t due_at(const tern__keepalive *k)
+/* When our own silence asks for a ping. A margin makes up for the time between the decision and the byte: the gap never
+ * exceeds the keep alive. [MQTT5-3.1.2-20] [MQTT311-3.1.2-23] */
+static uint64_t sending_due(const tern__keepalive *k)
 {
     enum { LARGEST_MARGIN_US = 2000000 };
     uint64_t margin = k->interval_us / 4 < LARGEST_MARGIN_US ? k->interval_us / 4 : LARGEST_MARGIN_US;
-    uint64_t sent = k->last_sent + k->interval_us - margin;
-    uint64_t received = k->last_received + k->interval_us;
-    return sent < received ? sent : received;
+    return k->last_sent + k->interval_us - margin;
 }
 
 uint64_t tern__keepalive_deadline(const tern__keepalive *k)
 {
     if (k->interval_us == 0) return UINT64_MAX;
-    uint64_t verdict = k->pinged_at != 0 && !k->paused ? k->pinged_at + k->timeout_us : UINT64_MAX;
-    if (k->pinged_at != 0 && k->last_sent < k->pinged_at) return verdict; /* the ping has not even left */
-    uint64_t due = due_at(k);
-    if (k->pinged_at != 0 && k->last_received + k->interval_us <= due) due = UINT64_MAX; /* asked already */
-    return due < verdict ? due : verdict;
+    uint64_t due = sending_due(k);
+    uint64_t other = k->last_received + k->interval_us; /* the peer's silence asks too, once */
+    if (k->pinged_at != 0) other = k->paused ? UINT64_MAX : k->pinged_at + k->timeout_us; /* the verdict */
+    return due < other ? due : other;
 }
 
 bool tern__keepalive_tick(tern__keepalive *k, uint64_t now, bool *ping)

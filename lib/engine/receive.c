@@ -103,13 +103,10 @@ static tern__slot *find_publish(tern__engine *e, uint16_t packet_id, int qos)
     return tern__chunk_entry(slot->of.chunk, slot->index)->qos == qos ? slot : NULL;
 }
 
-/* Whether an ack of the wrong kind came for a message that waits for another. [MQTT5-3.3.4-1] */
+/* Whether the id stands for something else than a PUBLISH of this QoS: its ack is of the wrong kind then. [MQTT5-3.3.4-1] */
 static bool wrong_kind(tern__engine *e, uint16_t packet_id, int qos)
 {
-    tern__slot *slot = tern__inflight_find(&e->inflight, packet_id);
-    if (slot == NULL) return false;
-    if (slot->kind == TERN__SLOT_REQUEST) return true;
-    return slot->kind == TERN__SLOT_PUBLISH && tern__chunk_entry(slot->of.chunk, slot->index)->qos != qos;
+    return tern__inflight_find(&e->inflight, packet_id) != NULL && find_publish(e, packet_id, qos) == NULL;
 }
 
 /* The message of a slot ends; the slot is free again. */

@@ -1,0 +1,137 @@
+/* Delays between attempts: clamped first, then spread. [C18]
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* after the headers that it needs */
+#include <cmocka.h>
+
+#include "engine/backoff.h"
+
+enum { SECOND = 1000000 };
+
+static void doubling_ends_at_the_maximum(void **state)
+{
+    (void)state;
+    static const uint32_t want[] = {100, 200, 400, 800, 1000, 1000};
+    tern__backoff b;
+    tern__backoff_init(&b, 100, 1000, TERN_JITTER_NONE, 0, 0, 1);
+    for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
+        uint32_t delay = 0;
+        assert_true(tern__backoff_next(&b, &delay));
+        assert_int_equal(delay, want[i]);
+    }
+    for (int i = 0; i < 200; i++) { /* 2^n does not overflow */
+        uint32_t delay = 0;
+        assert_true(tern__backoff_next(&b, &delay));
+        assert_int_equal(delay, 1000);
+    }
+}
+
+/* The range of each mode at the maximum, met on both sides and never left. */
+static void the_spread_stays_at_the_maximum(void **state)
+{
+    (void)state;
+    static const struct {
+        tern_jitter jitter;
+        uint32_t low;
+        uint32_t high;
+    } rows[] = {{TERN_JITTER_PROPORTIONAL, 750, 1250}, {TERN_JITTER_FULL, 100, 1000}, {TERN_JITTER_DECORRELATED, 100, 1000}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        tern__backoff b;
+        tern__backoff_init(&b, 100, 1000, rows[i].jitter, 0, 0, 42);
+        uint32_t low = UINT32_MAX;
+        uint32_t high = 0;
+        for (int n = 0; n < 10000; n++) {
+            uint32_t delay = 0;
+            assert_true(tern__backoff_next(&b, &delay));
+            if (n < 10) continue;
+            assert_in_range(delay, rows[i].low, rows[i].high);
+            if (delay < low) low = delay;
+            if (delay > high) high = delay;
+        }
+        uint32_t tenth = (rows[i].high - rows[i].low) / 10;
+        assert_true(low < rows[i].low + tenth && high > rows[i].high - tenth);
+    }
+}
+
+static void clients_do_not_wait_together(void **state)
+{
+    (void)state;
+    enum { CLIENTS = 100 };
+    uint32_t first[CLIENTS];
+    unsigned alike = 0;
+    for (uint64_t i = 0; i < CLIENTS; i++) {
+        tern__backoff b;
+        tern__backoff_init(&b, 1000, 60000, TERN_JITTER_PROPORTIONAL, 0, 0, i); /* even seeds that are close */
+        assert_true(tern__backoff_next(&b, &first[i]));
+        for (uint64_t j = 0; j < i; j++) alike += first[i] == first[j];
+    }
+    assert_true(alike < 50); /* of 4,950 pairs some 10 meet by chance */
+}
+
+/* The delays start over only after the link stayed up for the set time. */
+static void a_short_connection_is_no_success(void **state)
+{
+    (void)state;
+    tern__backoff b;
+    uint32_t delay = 0;
+    tern__backoff_init(&b, 100, 10000, TERN_JITTER_NONE, 0, 5000, 1);
+    for (uint32_t i = 0; i < 3; i++) {
+        tern__backoff_connected(&b, 10 * SECOND);
+        tern__backoff_lost(&b, 15 * SECOND - 1);
+        assert_true(tern__backoff_next(&b, &delay));
+        assert_int_equal(delay, 100u << i);
+    }
+    tern__backoff_connected(&b, 10 * SECOND);
+    tern__backoff_lost(&b, 15 * SECOND);
+    assert_true(tern__backoff_next(&b, &delay));
+    assert_int_equal(delay, 100);
+}
+
+static void attempts_run_out(void **state)
+{
+    (void)state;
+    tern__backoff b;
+    uint32_t delay = 0;
+    tern__backoff_init(&b, 1, 1, TERN_JITTER_NONE, 3, 1000, 1);
+    assert_true(tern__backoff_next(&b, &delay)); /* the first attempt was made without a delay */
+    assert_true(tern__backoff_next(&b, &delay));
+    assert_false(tern__backoff_next(&b, &delay));
+    tern__backoff_reset(&b);
+    assert_true(tern__backoff_next(&b, &delay));
+    tern__backoff_init(&b, 1, 1, TERN_JITTER_NONE, 1, 1000, 1);
+    assert_false(tern__backoff_next(&b, &delay));
+}
+
+/* The largest values that the options take. */
+static void extremes_do_not_overflow(void **state)
+{
+    (void)state;
+    for (int jitter = TERN_JITTER_PROPORTIONAL; jitter <= TERN_JITTER_DECORRELATED; jitter++) {
+        tern__backoff b;
+        tern__backoff_init(&b, UINT32_MAX, UINT32_MAX, (tern_jitter)jitter, 0, UINT32_MAX, UINT64_MAX);
+        for (int i = 0; i < 100; i++) {
+            uint32_t delay = 0;
+            assert_true(tern__backoff_next(&b, &delay));
+            assert_true(delay >= UINT32_MAX - UINT32_MAX / 4 - 1);
+        }
+        tern__backoff_init(&b, 0, 0, (tern_jitter)jitter, 0, 0, 0);
+        for (int i = 0; i < 100; i++) {
+            uint32_t delay = 1;
+            assert_true(tern__backoff_next(&b, &delay));
+            assert_int_equal(delay, 0);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(doubling_ends_at_the_maximum),    cmocka_unit_test(the_spread_stays_at_the_maximum),
+        cmocka_unit_test(clients_do_not_wait_together),    cmocka_unit_test(a_short_connection_is_no_success),
+        cmocka_unit_test(attempts_run_out),                cmocka_unit_test(extremes_do_not_overflow),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
