@@ -15,7 +15,8 @@ TERN_BEGIN_DECLS
  * TERN_E_SYSTEM (threads, descriptors). Thread: any. Blocks: no. */
 TERN_API int tern_client_new(tern_client **client, const tern_client_options *options);
 /** Closes at once where that has not happened, and releases the client; NULL does nothing. Every accepted
- * message has its outcome first. From a callback of the client itself it is deferred to the callback's end.
+ * message has its outcome first. From a callback of the client itself it is deferred: callbacks that tell outcomes may
+ * still follow, so what they use must live on.
  * Thread: any. Blocks: until a running callback of the client has returned, unless called from it. */
 TERN_API void tern_client_free(tern_client *client);
 

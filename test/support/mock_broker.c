@@ -269,7 +269,7 @@ static void on_connect(mock_peer *peer, const tern__packet *packet, int version)
     copy_view(id, sizeof id, packet->u.connect.client_id);
     tern__buf props = {0};
     if (id[0] == '\0') {
-        snprintf(id, sizeof id, "auto-%llu", (unsigned long long)broker->counts[MOCK_ACCEPTED]);
+        snprintf(id, sizeof id, "auto-%llu", (unsigned long long)broker->counts[TERN__CONNECT]);
         if (version == TERN__V5) tern__props_add_text(&props, TERN__PROP_ASSIGNED_CLIENT_ID, id, strlen(id));
     }
     if (version == TERN__V5) tern__buf_append(&props, rules->connack_props, rules->connack_props_len);
