@@ -33,6 +33,7 @@ int tern__engine_new(tern__engine **engine, const tern__engine_config *config)
     tern__list_init(&e->requests.wishes);
     tern__list_init(&e->blocks);
     e->limits.version = TERN__V5;
+    e->retry_at = UINT64_MAX;
     e->acks.head = e->acks.tail = 1;
     *engine = e;
     return 0;
@@ -77,6 +78,7 @@ void tern__engine_closed(tern__engine *e, uint64_t now)
     bool was_open = e->session.exists;
     e->phase = TERN__PHASE_CLOSED;
     e->redeliver = 0;
+    e->retry_at = UINT64_MAX;
     tern__output_reset(e);
     tern__requests_lost(e);
     tern__receiver_reset(e);
@@ -241,6 +243,7 @@ static void trim(tern__engine *e)
 void tern__engine_tick(tern__engine *e, uint64_t now)
 {
     tern__expiry_run(e, now);
+    if (now >= e->retry_at) e->retry_at = UINT64_MAX; /* the owner asks for output now */
     if (e->phase != TERN__PHASE_OPEN) return;
     bool ping;
     if (tern__keepalive_tick(&e->keepalive, now, &ping)) {
@@ -258,6 +261,7 @@ void tern__engine_tick(tern__engine *e, uint64_t now)
 uint64_t tern__engine_deadline(const tern__engine *e)
 {
     uint64_t deadline = e->phase == TERN__PHASE_OPEN ? tern__keepalive_deadline(&e->keepalive) : UINT64_MAX;
+    if (e->retry_at < deadline) deadline = e->retry_at;
     return e->outbox.earliest < deadline ? e->outbox.earliest : deadline;
 }
 

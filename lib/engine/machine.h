@@ -126,6 +126,7 @@ typedef struct tern__requests {
     tern__list waiting; /* in order; not answered yet */
     tern__list wishes;  /* answered subscriptions, in order */
     bool renew;         /* the broker lost the session: wishes must be made again */
+    bool stalled;       /* some of `waiting` could not be sent for want of an id, or of memory */
 } tern__requests;
 
 int tern__requests_add(tern__engine *e, const tern_subscription *subscription, bool unsubscribe, tern__completion *completion);
@@ -237,6 +238,7 @@ struct tern__engine {
     tern__keepalive keepalive;
     uint16_t redeliver; /* the next PUBLISH of the last connection to go out again; 0 none */
     int32_t quota; /* QoS>0 messages that may be sent now; below 0 where more PUBRELs are owed than the server's maximum */
+    uint64_t retry_at; /* when output is tried again that memory ran out for; UINT64_MAX none */
     bool dead;      /* nothing more is received on this connection */
     /* What the owner must be told, in this order: each can be due once a connection, so no queue is needed. */
     bool connected_due;

@@ -283,14 +283,31 @@ static bool stage_redelivery(tern__engine *e, uint64_t now)
     return e->redeliver == 0;
 }
 
+/* Whether there is something to be sent that could be sent now, were there memory for it. */
+static bool is_stuck(tern__engine *e)
+{
+    tern__chunk *chunk;
+    uint32_t index;
+    if (e->output.count != 0) return false; /* what goes out first makes room */
+    if (e->output.control.len != 0 || e->requests.stalled) return true;
+    if (e->redeliver != 0) return e->quota > 0;
+    const tern__entry *entry = tern__outbox_next(&e->outbox, &chunk, &index);
+    return entry != NULL && (entry->qos == 0 || e->quota > 0);
+}
+
 static void stage(tern__engine *e, uint64_t now)
 {
+    enum { RETRY_US = 10000 };
     tern__output *output = &e->output;
+    if (e->requests.stalled && e->phase == TERN__PHASE_OPEN && tern__requests_send(e) != 0)
+        (void)tern__engine_fail(e, TERN_E_NOMEM, 0x83, 0, "out of memory");
     stage_control(output);
+    e->retry_at = e->output.control.len != 0 && output->count == 0 ? now + RETRY_US : UINT64_MAX;
     if (e->phase != TERN__PHASE_OPEN) return;
-    if (!stage_redelivery(e, now)) return;
-    while (output->staged < STAGE_BYTES && stage_next(e, now))
-        ;
+    if (stage_redelivery(e, now))
+        while (output->staged < STAGE_BYTES && stage_next(e, now))
+            ;
+    if (is_stuck(e)) e->retry_at = now + RETRY_US;
     uint64_t inflight = e->inflight.publishes.count + e->inflight.releases.count;
     e->stats.inflight = inflight;
     if (inflight > e->stats.inflight_peak) e->stats.inflight_peak = inflight;

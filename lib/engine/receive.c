@@ -50,6 +50,7 @@ static int resolve_alias(tern__engine *e, const tern__publish_packet *publish, c
     return 0;
 }
 
+/* Notes that the message is to be acknowledged. Where it cannot be delivered, its id is not held either: it comes again. */
 static int owe(tern__engine *e, const tern__publish_packet *publish, tern__record *record, bool *repeat)
 {
     tern__acks *acks = &e->acks;
@@ -57,11 +58,12 @@ static int owe(tern__engine *e, const tern__publish_packet *publish, tern__recor
     if (e->session.doubtful && !publish->dup) *repeat = false; /* a new session's first message with that id */
     if (publish->qos == 2 && !*repeat && tern__acks_hold(acks, publish->packet_id) != 0) return no_memory(e);
     record->ack_seq = tern__acks_owe(e, publish->packet_id, publish->qos, *repeat, e->receiver.now);
-    if (record->ack_seq == 0) return no_memory(e);
-    if (++acks->open > e->config.receive_maximum && tern__engine_version(e) == TERN__V5) /* [MQTT5-3.3.4-9] */
-        return broken(e, 0x93, "more unacknowledged messages than our Receive Maximum [MQTT5-3.3.4-9]");
-    if (*repeat) return tern__acks_flush(e) != 0 ? no_memory(e) : 0;
-    return 0;
+    int rc = record->ack_seq != 0 ? 0 : no_memory(e);
+    if (rc == 0 && ++acks->open > e->config.receive_maximum && tern__engine_version(e) == TERN__V5) /* [MQTT5-3.3.4-9] */
+        rc = broken(e, 0x93, "more unacknowledged messages than our Receive Maximum [MQTT5-3.3.4-9]");
+    if (rc != 0 && publish->qos == 2 && !*repeat) (void)tern__acks_let_go(acks, publish->packet_id);
+    if (rc == 0 && *repeat && tern__acks_flush(e) != 0) rc = no_memory(e);
+    return rc;
 }
 
 static int on_publish(tern__engine *e, const uint8_t *data, const tern__frame *frame)
@@ -355,9 +357,12 @@ static int hand_over(tern__engine *e)
     }
     size_t rest = e->dead ? 0 : block->len - r->at;
     tern__block *keep = NULL;
+    int rc = 0;
     if (rest != 0) {
         keep = tern__block_take(e->config.pool, rest + 1);
-        if (keep == NULL) return no_memory(e);
+        if (keep == NULL) rc = no_memory(e); /* the link ends; what was decoded is delivered all the same */
+    }
+    if (keep != NULL) {
         memcpy(keep->data, block->data + r->at, rest);
         keep->len = rest;
     }
@@ -372,7 +377,7 @@ static int hand_over(tern__engine *e)
     tern__list_append(&e->blocks, &block->link);
     r->block = keep;
     r->at = 0;
-    return 0;
+    return rc;
 }
 
 int tern__engine_received(tern__engine *e, size_t n, uint64_t now)

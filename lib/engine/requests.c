@@ -138,12 +138,16 @@ static bool uses_unavailable(const tern__engine *e, const tern__request *request
 int tern__requests_send(tern__engine *e)
 {
     tern__list *link = e->requests.waiting.next;
+    e->requests.stalled = false;
     while (link != &e->requests.waiting) {
         tern__request *request = request_of(link);
         link = link->next;
         if (request->packet_id != 0) continue;
         int rc = uses_unavailable(e, request) ? TERN_E_UNSUPPORTED : send_request(e, request);
-        if (rc == TERN_E_AGAIN) return 0;
+        if (rc == TERN_E_AGAIN) {
+            e->requests.stalled = true;
+            return 0;
+        }
         if (rc == TERN_E_NOMEM) return rc;
         if (rc == 0) continue;
         tern__list_remove(&request->link); /* this server will never take it */
@@ -271,11 +275,11 @@ void tern__requests_lost(tern__engine *e)
 {
     for (tern__list *link = e->requests.waiting.next; link != &e->requests.waiting; link = link->next) {
         tern__request *request = request_of(link);
+        if (request->repeat) e->requests.renew = true; /* unanswered: all wishes again */
         if (request->packet_id == 0) continue;
         tern__slot *slot = tern__inflight_find(&e->inflight, request->packet_id);
         if (slot != NULL) tern__inflight_close(&e->inflight, slot);
         request->packet_id = 0;
-        if (request->repeat) e->requests.renew = true; /* unanswered: all wishes again */
     }
     drop_repeats(e);
 }

@@ -199,13 +199,11 @@ int tern__session_connack(tern__engine *e, const tern__packet *packet, uint64_t 
         return tern__engine_fail(e, TERN_E_PROTOCOL, 0x82, 2, "session present after a clean start [MQTT5-3.2.2-2]");
     if (present && !e->session.exists && e->session.mode != TERN_SESSION_PERSISTENT) /* [MQTT5-3.2.2-4] */
         return tern__engine_fail(e, TERN_E_PROTOCOL, 0x82, 2, "session present, but we have none [MQTT5-3.2.2-4]");
+    take_limits(e, packet);
+    e->outbox.wanted_form = e->limits.version;
+    if (!present) lose_session(e); /* before anything can fail: the server will not say it twice */
     int rc = take_id(e, packet);
-    if (rc == 0) {
-        take_limits(e, packet);
-        e->outbox.wanted_form = e->limits.version;
-        if (!present) lose_session(e);
-        rc = present ? resume_session(e) : 0;
-    }
+    if (rc == 0 && present) rc = resume_session(e);
     e->session.exists = true;
     e->session.ever_connected = true;
     /* A PUBREL that is still owed stands for a PUBLISH without its PUBCOMP: it counts. [MQTT5-4.9.0-1] [MQTT5-3.3.4-7] */

@@ -192,7 +192,11 @@ static void hammer(tern_poller poller, unsigned dispatchers, bool drain)
     assert_int_equal(wrong, 0);
     for (int i = 0; i < CLIENTS; i++) {
         target *t = &targets[i];
-        (void)tern_client_connect(t->client, NULL);
+        tern_token *token = NULL;
+        assert_int_equal(tern_client_disconnect(t->client, 0, &token), 0); /* behind those that were asked for */
+        assert_int_equal(tern_token_wait(token, PATIENCE), 0);
+        tern_token_unref(token);
+        assert_int_equal(tern_client_connect(t->client, NULL), 0);
         if (drain) assert_int_equal(tern_client_flush_wait(t->client, PATIENCE), 0);
         tern_client_free(t->client);
         assert_int_equal(atomic_load(&t->told), atomic_load(&t->accepted));

@@ -661,10 +661,7 @@ bool broker_subscribed(const broker_model *b, uint32_t client)
     return b->peers[client].session.subscribed;
 }
 
-size_t broker_backlog(const broker_model *b)
+size_t broker_backlog(const broker_model *b, uint32_t client)
 {
-    size_t count = 0;
-    for (int i = 0; i < BROKER_CLIENTS; i++)
-        if (b->peers[i].link.connected) count += b->peers[i].session.count;
-    return count;
+    return b->peers[client].link.connected ? b->peers[client].session.count : 0;
 }

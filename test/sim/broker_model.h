@@ -70,8 +70,8 @@ bool broker_closing(const broker_model *b, uint32_t client);
 /* The broker restarts: all transports are gone; `forget`: so are the sessions. */
 void broker_restart(broker_model *b, bool forget);
 bool broker_subscribed(const broker_model *b, uint32_t client);
-/* Messages on their way to clients, unacknowledged by them. */
-size_t broker_backlog(const broker_model *b);
+/* Messages on their way to a client, unacknowledged by it. */
+size_t broker_backlog(const broker_model *b, uint32_t client);
 
 void broker_append(broker_bytes *bytes, const void *data, size_t len);
 void broker_drop_front(broker_bytes *bytes, size_t len);
