@@ -55,7 +55,9 @@ static int owe(tern__engine *e, const tern__publish_packet *publish, tern__recor
 {
     tern__acks *acks = &e->acks;
     *repeat = publish->qos == 2 && tern__acks_is_held(acks, publish->packet_id); /* [MQTT5-4.3.3-10] */
-    if (e->session.doubtful && !publish->dup) *repeat = false; /* a new session's first message with that id */
+    /* In a session that may be new to us, what is no repeat for the server is none for us. (Where the first transmission was
+     * lost as well, the two cannot be told apart: then it counts as the repeat that it is in the session we remember.) */
+    if (e->session.doubtful && !publish->dup) *repeat = false;
     if (publish->qos == 2 && !*repeat && tern__acks_hold(acks, publish->packet_id) != 0) return no_memory(e);
     record->ack_seq = tern__acks_owe(e, publish->packet_id, publish->qos, *repeat, e->receiver.now);
     int rc = record->ack_seq != 0 ? 0 : no_memory(e);

@@ -55,6 +55,7 @@ typedef struct oracle_client {
     uint32_t last_first_copy;
     oracle_message messages[ORACLE_MESSAGES + 1];
     uint32_t session; /* counts those that began empty */
+    uint32_t told_session; /* the last one of which the client was told that it was empty */
     uint32_t route_clock;
     uint32_t last_delivered;
     oracle_route routes[BROKER_CLIENTS][ORACLE_MESSAGES + 1];

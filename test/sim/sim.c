@@ -79,6 +79,8 @@ static sim *starving; /* where allocations may fail just now */
 void *__real_tern__malloc(size_t size);
 void *__real_tern__calloc(size_t count, size_t size);
 void *__real_tern__realloc(void *memory, size_t size);
+void *__real_tern__memdup(const void *data, size_t size);
+void *__wrap_tern__memdup(const void *data, size_t size);
 void *__wrap_tern__malloc(size_t size);
 void *__wrap_tern__calloc(size_t count, size_t size);
 void *__wrap_tern__realloc(void *memory, size_t size);
@@ -101,6 +103,11 @@ void *__wrap_tern__calloc(size_t count, size_t size)
 void *__wrap_tern__realloc(void *memory, size_t size)
 {
     return starves() ? NULL : __real_tern__realloc(memory, size);
+}
+
+void *__wrap_tern__memdup(const void *data, size_t size)
+{
+    return starves() ? NULL : __real_tern__memdup(data, size);
 }
 
 static void trace(sim *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -162,6 +169,8 @@ static void take_event(sim *s, client *c, tern__engine_event *event)
     case TERN__EVENT_MESSAGES: take_block(s, c, event->block); break;
     case TERN__EVENT_CONNECTED:
         s->result->connections++;
+        if (!tern__engine_limits(c->engine)->session_present)
+            s->oracle->clients[c->index].told_session = s->oracle->clients[c->index].session;
         trace(s, "client %u is connected, session present %d", c->index, tern__engine_limits(c->engine)->session_present);
         break;
     case TERN__EVENT_FAILED:

@@ -1,0 +1,192 @@
+/* Every allocation of a client's life fails once, in whatever thread: an error or a reconnect, no message without its outcome,
+ * and the next call works. Leaks are for the lane with AddressSanitizer to find. [C19]
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <tern/tern.h>
+/* after the headers that it needs */
+#include <cmocka.h>
+
+#include "support/mock_broker.h"
+#include "support/net.h"
+
+enum { PATIENCE = NET_PATIENCE_MS, MESSAGES = 6 };
+
+/* ---- the library's allocations come here ---- */
+
+void *__real_tern__malloc(size_t size);
+void *__real_tern__calloc(size_t count, size_t size);
+void *__real_tern__realloc(void *memory, size_t size);
+char *__real_tern__strdup(const char *text);
+void *__real_tern__memdup(const void *data, size_t size);
+void *__wrap_tern__malloc(size_t size);
+void *__wrap_tern__calloc(size_t count, size_t size);
+void *__wrap_tern__realloc(void *memory, size_t size);
+char *__wrap_tern__strdup(const char *text);
+void *__wrap_tern__memdup(const void *data, size_t size);
+
+static atomic_long until_failure; /* allocations that still succeed; below 0: all do */
+static atomic_bool armed;
+
+/* The mock broker uses the library's buffers too, in its own thread: that is not what is tried. */
+static _Thread_local bool exempt;
+
+static bool fails(void)
+{
+    return !exempt && atomic_load(&armed) && atomic_fetch_sub(&until_failure, 1) == 0;
+}
+
+void *__wrap_tern__malloc(size_t size)
+{
+    return fails() ? NULL : __real_tern__malloc(size);
+}
+
+void *__wrap_tern__calloc(size_t count, size_t size)
+{
+    return fails() ? NULL : __real_tern__calloc(count, size);
+}
+
+void *__wrap_tern__realloc(void *memory, size_t size)
+{
+    return fails() ? NULL : __real_tern__realloc(memory, size);
+}
+
+char *__wrap_tern__strdup(const char *text)
+{
+    return fails() ? NULL : __real_tern__strdup(text);
+}
+
+void *__wrap_tern__memdup(const void *data, size_t size)
+{
+    return fails() ? NULL : __real_tern__memdup(data, size);
+}
+
+static bool exempt_broker(mock_broker *broker, mock_peer *peer, const tern__packet *packet, void *user_data)
+{
+    (void)broker;
+    (void)peer;
+    (void)packet;
+    (void)user_data;
+    exempt = true; /* for its thread, from its first packet on */
+    return false;
+}
+
+/* ---- a client's life ---- */
+
+typedef struct life {
+    atomic_int told;     /* outcomes by the delivery handler */
+    atomic_int received;
+    int accepted;        /* without a token */
+} life;
+
+static void on_delivery(tern_client *client, const tern_delivery *delivery, void *user_data)
+{
+    (void)client;
+    atomic_fetch_add(&((life *)user_data)->told, (int)tern_delivery_count(delivery));
+}
+
+static void on_message(tern_client *client, const tern_message *message, void *user_data)
+{
+    tern_message *copy = NULL;
+    (void)client;
+    if (tern_message_keep(message, &copy) == 0) tern_message_unref(copy);
+    atomic_fetch_add(&((life *)user_data)->received, 1);
+}
+
+static int configure(tern_client *client, const char *url)
+{
+    tern_connection_options *options = NULL;
+    tern_message *will = NULL;
+    int rc = tern_connection_options_new(&options);
+    if (rc == 0) rc = tern_connection_options_add_server(options, url);
+    if (rc == 0) rc = tern_connection_options_set_credentials(options, "user", "password", 8);
+    if (rc == 0) rc = tern_connection_options_set_retry_delay(options, 1, 2, TERN_JITTER_NONE);
+    if (rc == 0) rc = tern_message_new(&will, "will", "gone", 4, TERN_QOS_1);
+    if (rc == 0) rc = tern_connection_options_set_will(options, will, 5);
+    tern_message_unref(will);
+    if (rc == 0) rc = tern_client_configure(client, options);
+    tern_connection_options_free(options);
+    return rc;
+}
+
+/* Calls until it works: one failure is all there is. */
+#define TRY(call)                                                                                  \
+    do {                                                                                           \
+        int tried_ = (call);                                                                       \
+        if (tried_ == TERN_E_NOMEM) tried_ = (call);                                               \
+        if (tried_ != 0) fail_msg("%s: %s", #call, tern_strerror(tried_));                         \
+    } while (0)
+
+static void publish_some(tern_client *client, life *l, tern_token *tokens[MESSAGES])
+{
+    for (uint32_t i = 0; i < MESSAGES; i++) {
+        TRY(tern_client_publish(client, "up", "plain", 5, i % 3, NULL));
+        l->accepted++;
+        TRY(tern_client_publish_token(client, "up", "token", 5, i % 3, &tokens[i]));
+    }
+}
+
+static void live_once(mock_broker *broker, life *l)
+{
+    tern_client *client = NULL;
+    tern_client_options *options = NULL;
+    tern_token *tokens[2][MESSAGES] = {{NULL}};
+    TRY(tern_client_options_new(&options));
+    TRY(tern_client_options_set_client_id(options, "life"));
+    TRY(tern_client_new(&client, options));
+    tern_client_options_free(options);
+    TRY(tern_client_set_delivery_handler(client, on_delivery, l));
+    TRY(tern_client_set_filter_handler(client, "down/#", on_message, l));
+    TRY(tern_client_set_message_handler(client, on_message, l));
+    TRY(configure(client, mock_broker_url(broker)));
+    publish_some(client, l, tokens[0]);
+    (void)tern_client_connect_wait(client, PATIENCE);
+    (void)tern_client_connect(client, NULL); /* where the first one had no memory */
+    int rc = tern_client_subscribe_wait(client, "down/+", TERN_QOS_1, PATIENCE);
+    if (rc != 0) TRY(tern_client_subscribe_wait(client, "down/+", TERN_QOS_1, PATIENCE));
+    TRY(tern_client_flush_wait(client, PATIENCE));
+    mock_broker_publish(broker, "down/a", "hello", 5, 1);
+    mock_broker_cut(broker);
+    publish_some(client, l, tokens[1]);
+    TRY(tern_client_flush_wait(client, PATIENCE));
+    TRY(tern_client_publish_wait(client, "up", "last", 4, TERN_QOS_2, PATIENCE));
+    tern_client_free(client);
+    for (int i = 0; i < 2 * MESSAGES; i++) {
+        tern_token *token = tokens[i / MESSAGES][i % MESSAGES];
+        assert_int_equal(tern_token_done(token), 1);
+        assert_int_not_equal(tern_token_outcome(token), TERN_OUTCOME_NOT_SENT);
+        tern_token_unref(token);
+    }
+    assert_int_equal(atomic_load(&l->told), l->accepted);
+}
+
+static void every_allocation_fails_once(void **state)
+{
+    (void)state;
+    long n = 0;
+    bool failed = true;
+    for (; failed; n++) {
+        life l = {0};
+        mock_broker *broker = mock_broker_new();
+        mock_broker_set_script(broker, exempt_broker, NULL);
+        atomic_store(&until_failure, n);
+        atomic_store(&armed, true);
+        live_once(broker, &l);
+        atomic_store(&armed, false);
+        failed = atomic_load(&until_failure) < 0;
+        mock_broker_free(broker);
+        assert_true(n < 10000);
+    }
+    assert_true(n > 50); /* it was a whole life */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_allocation_fails_once)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
