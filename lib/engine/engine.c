@@ -251,7 +251,7 @@ void tern__engine_tick(tern__engine *e, uint64_t now)
     trim(e);
     tern__packet packet = {.type = TERN__PINGREQ};
     e->stats.pings_sent++;
-    e->keepalive.last_sent = now; /* it is on its way: the verdict counts from here */
+    e->keepalive.place = TERN__PING_GATHERED;
     if (tern__output_packet(e, &packet) != 0) (void)tern__engine_fail(e, TERN_E_NOMEM, 0x83, 0, "out of memory");
 }
 

@@ -75,8 +75,9 @@ static tern__segment *add_segment(tern__output *output)
     return segment;
 }
 
-static void stage_control(tern__output *output)
+static void stage_control(tern__engine *e)
 {
+    tern__output *output = &e->output;
     if (output->control.len == 0 || output->flying.len != 0) return;
     tern__segment *segment = add_segment(output);
     if (segment == NULL) return; /* it waits: the bytes are safe where they are */
@@ -85,6 +86,7 @@ static void stage_control(tern__output *output)
     output->control = empty;
     segment->len = output->flying.len;
     output->staged += segment->len;
+    if (e->keepalive.place == TERN__PING_GATHERED) e->keepalive.place = TERN__PING_STAGED;
 }
 
 /* ---- messages ---- */
@@ -286,7 +288,7 @@ static bool stage_redelivery(tern__engine *e, uint64_t now)
 static void stage(tern__engine *e, uint64_t now)
 {
     tern__output *output = &e->output;
-    stage_control(output);
+    stage_control(e);
     if (e->phase != TERN__PHASE_OPEN) return;
     if (!stage_redelivery(e, now)) return;
     while (output->staged < STAGE_BYTES && stage_next(e, now))
@@ -398,7 +400,7 @@ static size_t run_sent(tern__engine *e, tern__segment *segment, size_t sent)
 void tern__engine_sent(tern__engine *e, size_t n, uint64_t now)
 {
     tern__output *output = &e->output;
-    if (n != 0) e->keepalive.last_sent = now;
+    if (n != 0) tern__keepalive_sent(&e->keepalive, now);
     e->stats.bytes_sent += n;
     size_t left = output->sent + n;
     while (output->count != 0) {
@@ -415,6 +417,7 @@ void tern__engine_sent(tern__engine *e, size_t n, uint64_t now)
             }
         } else if (whole) {
             tern__buf_clear(&output->flying);
+            if (e->keepalive.place == TERN__PING_STAGED) e->keepalive.place = TERN__PING_OUT;
         }
         if (!whole) break;
         tern__free(segment->scratch);

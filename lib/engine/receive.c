@@ -200,8 +200,8 @@ static int on_suback(tern__engine *e, const tern__packet *packet)
 
 static int on_pingresp(tern__engine *e, const tern__packet *packet)
 {
+    (void)e; /* that it came is all it says, and any byte says that */
     (void)packet;
-    e->keepalive.pinged_at = 0;
     return 0;
 }
 
@@ -382,8 +382,7 @@ int tern__engine_received(tern__engine *e, size_t n, uint64_t now)
     assert(r->block != NULL && n <= r->block->cap - r->block->len && "the bytes are where recv_space said");
     r->block->len += n;
     r->now = now;
-    e->keepalive.last_received = now;
-    e->keepalive.pinged_at = 0; /* whoever sends is alive */
+    tern__keepalive_received(&e->keepalive, now);
     e->stats.bytes_received += n;
     int rc = 0;
     while (rc == 0 && r->at < r->block->len) {
