@@ -58,9 +58,12 @@ static int owe(tern__engine *e, const tern__publish_packet *publish, tern__recor
     if (publish->qos == 2 && !*repeat && tern__acks_hold(acks, publish->packet_id) != 0) return no_memory(e);
     record->ack_seq = tern__acks_owe(e, publish->packet_id, publish->qos, *repeat, e->receiver.now);
     if (record->ack_seq == 0) return no_memory(e);
+    if (*repeat) { /* the same message: it counts once */
+        if (acks->tail - acks->head > UINT16_MAX) return broken(e, 0x93, "more repeats than there are packet ids [4.3.3]");
+        return tern__acks_flush(e) != 0 ? no_memory(e) : 0;
+    }
     if (++acks->open > e->config.receive_maximum && tern__engine_version(e) == TERN__V5) /* [MQTT5-3.3.4-9] */
         return broken(e, 0x93, "more unacknowledged messages than our Receive Maximum [MQTT5-3.3.4-9]");
-    if (*repeat) return tern__acks_flush(e) != 0 ? no_memory(e) : 0;
     return 0;
 }
 
