@@ -126,6 +126,7 @@ typedef struct tern__requests {
     tern__list waiting; /* in order; not answered yet */
     tern__list wishes;  /* answered subscriptions, in order */
     bool renew;         /* the broker lost the session: wishes must be made again */
+    bool starved;       /* one waits for a packet id: the next answer may bring it */
 } tern__requests;
 
 int tern__requests_add(tern__engine *e, const tern_subscription *subscription, bool unsubscribe, tern__completion *completion);

@@ -402,6 +402,7 @@ int tern__engine_received(tern__engine *e, size_t n, uint64_t now)
         rc = rc != 0 ? tern__engine_fail(e, rc, fault.reason, fault.offset, fault.rule) : on_packet(e, data, &frame);
         if (rc == 0) r->at += frame.len;
     }
+    if (rc == 0 && e->requests.starved && e->phase == TERN__PHASE_OPEN && tern__requests_send(e) != 0) rc = no_memory(e);
     if (!tern__list_empty(&e->outbox.sparse)) tern__compaction_run(e);
     int handed = hand_over(e);
     return rc != 0 ? rc : handed;
