@@ -124,6 +124,7 @@ int tern__engine_fail(tern__engine *e, int error, uint8_t reason, size_t offset,
 {
     if (e->dead) return error;
     bool tell = e->limits.version == TERN__V5 && error != TERN_E_KEEPALIVE; /* [MQTT5-4.13.1-1] */
+    if (e->phase == TERN__PHASE_ENDING) tell = false; /* it was told goodbye already [MQTT5-3.14.4-1] */
     if (!tern__reason_legal(reason, TERN__DISCONNECT, TERN__FROM_CLIENT)) reason = 0x82;
     if (tell) (void)send_disconnect(e, reason, false); /* where memory ran out the link closes without it */
     tern__engine_event *end = begin_end(e, TERN__EVENT_FAILED, error, tell ? reason : -1);

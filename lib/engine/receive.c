@@ -181,6 +181,7 @@ static int on_pubcomp(tern__engine *e, const tern__packet *packet)
 static int on_pubrel(tern__engine *e, const tern__packet *packet)
 {
     uint16_t id = packet->u.ack.packet_id;
+    if (e->phase == TERN__PHASE_ENDING) return 0; /* it comes again, since it is not answered */
     bool held = tern__acks_let_go(&e->acks, id);
     if (held && e->acks.open != 0) e->acks.open--;
     uint8_t reason = held ? 0 : 0x92; /* [MQTT5-4.3.3-11] */
