@@ -126,6 +126,7 @@ int tern__engine_fail(tern__engine *e, int error, uint8_t reason, size_t offset,
 {
     if (e->dead) return error;
     bool tell = e->limits.version == TERN__V5 && error != TERN_E_KEEPALIVE; /* [MQTT5-4.13.1-1] */
+    if (e->phase == TERN__PHASE_ENDING) tell = false; /* it was told goodbye already [MQTT5-3.14.4-1] */
     if (!tern__reason_legal(reason, TERN__DISCONNECT, TERN__FROM_CLIENT)) reason = 0x82;
     if (tell) (void)send_disconnect(e, reason, false); /* where memory ran out the link closes without it */
     tern__engine_event *end = begin_end(e, TERN__EVENT_FAILED, error, tell ? reason : -1);
@@ -254,7 +255,7 @@ void tern__engine_tick(tern__engine *e, uint64_t now)
     trim(e);
     tern__packet packet = {.type = TERN__PINGREQ};
     e->stats.pings_sent++;
-    e->keepalive.last_sent = now; /* it is on its way: the verdict counts from here */
+    e->keepalive.place = TERN__PING_GATHERED;
     if (tern__output_packet(e, &packet) != 0) (void)tern__engine_fail(e, TERN_E_NOMEM, 0x83, 0, "out of memory");
 }
 

@@ -186,19 +186,26 @@ void tern__receiver_deinit(tern__engine *e);
 
 /* ---- keepalive.c ---- */
 
+/* Where the last PINGREQ is: among the control bytes that gather, staged, or out. */
+typedef enum tern__ping_place { TERN__PING_OUT, TERN__PING_GATHERED, TERN__PING_STAGED } tern__ping_place;
+
 typedef struct tern__keepalive {
     uint64_t interval_us; /* 0 off */
     uint64_t timeout_us;
     uint64_t last_sent;
     uint64_t last_received;
-    uint64_t pinged_at; /* when a PINGREQ was due that was not answered yet; 0 none */
-    bool paused;
+    uint64_t pinged_at; /* since when the peer owes a sign of life: a PINGREQ was due, and until it is out bytes moved; 0: it owes none */
+    tern__ping_place place;
+    bool asks;   /* the last PINGREQ is the one that pinged_at tells of */
+    bool paused; /* nobody reads */
 } tern__keepalive;
 
 void tern__keepalive_start(tern__keepalive *k, uint16_t seconds, uint64_t timeout_us, uint64_t now);
 uint64_t tern__keepalive_deadline(const tern__keepalive *k);
 /* Whether the peer is dead; *ping where a PINGREQ is due. */
 bool tern__keepalive_tick(tern__keepalive *k, uint64_t now, bool *ping);
+void tern__keepalive_sent(tern__keepalive *k, uint64_t now); /* some byte */
+void tern__keepalive_received(tern__keepalive *k, uint64_t now);
 
 /* ---- session.c: connections and the session that spans them ---- */
 

@@ -36,6 +36,7 @@ int tern__output_packet(tern__engine *e, const tern__packet *packet)
 
 int tern__output_ack(tern__engine *e, uint8_t type, uint16_t packet_id, uint8_t reason)
 {
+    if (e->phase == TERN__PHASE_ENDING) return 0; /* behind our DISCONNECT nothing goes [MQTT5-3.14.4-1] [MQTT311-3.14.4-2] */
     uint8_t bytes[5];
     size_t len = tern__ack_write(type, packet_id, reason, tern__engine_version(e), bytes);
     uint8_t *at = tern__output_control(e, len);
@@ -75,8 +76,9 @@ static tern__segment *add_segment(tern__output *output)
     return segment;
 }
 
-static void stage_control(tern__output *output)
+static void stage_control(tern__engine *e)
 {
+    tern__output *output = &e->output;
     if (output->control.len == 0 || output->flying.len != 0) return;
     tern__segment *segment = add_segment(output);
     if (segment == NULL) return; /* it waits: the bytes are safe where they are */
@@ -85,6 +87,7 @@ static void stage_control(tern__output *output)
     output->control = empty;
     segment->len = output->flying.len;
     output->staged += segment->len;
+    if (e->keepalive.place == TERN__PING_GATHERED) e->keepalive.place = TERN__PING_STAGED;
 }
 
 /* ---- messages ---- */
@@ -301,7 +304,7 @@ static void stage(tern__engine *e, uint64_t now)
     tern__output *output = &e->output;
     if (e->requests.stalled && e->phase == TERN__PHASE_OPEN && tern__requests_send(e) != 0)
         (void)tern__engine_fail(e, TERN_E_NOMEM, 0x83, 0, "out of memory");
-    stage_control(output);
+    stage_control(e);
     e->retry_at = e->output.control.len != 0 && output->count == 0 ? now + RETRY_US : UINT64_MAX;
     if (e->phase != TERN__PHASE_OPEN) return;
     if (stage_redelivery(e, now))
@@ -415,7 +418,7 @@ static size_t run_sent(tern__engine *e, tern__segment *segment, size_t sent)
 void tern__engine_sent(tern__engine *e, size_t n, uint64_t now)
 {
     tern__output *output = &e->output;
-    if (n != 0) e->keepalive.last_sent = now;
+    if (n != 0) tern__keepalive_sent(&e->keepalive, now);
     e->stats.bytes_sent += n;
     size_t left = output->sent + n;
     while (output->count != 0) {
@@ -432,6 +435,7 @@ void tern__engine_sent(tern__engine *e, size_t n, uint64_t now)
             }
         } else if (whole) {
             tern__buf_clear(&output->flying);
+            if (e->keepalive.place == TERN__PING_STAGED) e->keepalive.place = TERN__PING_OUT;
         }
         if (!whole) break;
         tern__free(segment->scratch);

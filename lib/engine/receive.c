@@ -61,10 +61,13 @@ static int owe(tern__engine *e, const tern__publish_packet *publish, tern__recor
     if (publish->qos == 2 && !*repeat && tern__acks_hold(acks, publish->packet_id) != 0) return no_memory(e);
     record->ack_seq = tern__acks_owe(e, publish->packet_id, publish->qos, *repeat, e->receiver.now);
     int rc = record->ack_seq != 0 ? 0 : no_memory(e);
+    if (rc == 0 && *repeat) { /* the same message: it counts once */
+        if (acks->tail - acks->head > UINT16_MAX) return broken(e, 0x93, "more repeats than there are packet ids [4.3.3]");
+        return tern__acks_flush(e) != 0 ? no_memory(e) : 0;
+    }
     if (rc == 0 && ++acks->open > e->config.receive_maximum && tern__engine_version(e) == TERN__V5) /* [MQTT5-3.3.4-9] */
         rc = broken(e, 0x93, "more unacknowledged messages than our Receive Maximum [MQTT5-3.3.4-9]");
     if (rc != 0 && publish->qos == 2 && !*repeat) (void)tern__acks_let_go(acks, publish->packet_id);
-    if (rc == 0 && *repeat && tern__acks_flush(e) != 0) rc = no_memory(e);
     return rc;
 }
 
@@ -182,6 +185,7 @@ static int on_pubcomp(tern__engine *e, const tern__packet *packet)
 static int on_pubrel(tern__engine *e, const tern__packet *packet)
 {
     uint16_t id = packet->u.ack.packet_id;
+    if (e->phase == TERN__PHASE_ENDING) return 0; /* it comes again, since it is not answered */
     bool held = tern__acks_let_go(&e->acks, id);
     if (held && e->acks.open != 0) e->acks.open--;
     uint8_t reason = held ? 0 : 0x92; /* [MQTT5-4.3.3-11] */
@@ -204,8 +208,8 @@ static int on_suback(tern__engine *e, const tern__packet *packet)
 
 static int on_pingresp(tern__engine *e, const tern__packet *packet)
 {
+    (void)e; /* that it came is all it says, and any byte says that */
     (void)packet;
-    e->keepalive.pinged_at = 0;
     return 0;
 }
 
@@ -389,8 +393,7 @@ int tern__engine_received(tern__engine *e, size_t n, uint64_t now)
     assert(r->block != NULL && n <= r->block->cap - r->block->len && "the bytes are where recv_space said");
     r->block->len += n;
     r->now = now;
-    e->keepalive.last_received = now;
-    e->keepalive.pinged_at = 0; /* whoever sends is alive */
+    tern__keepalive_received(&e->keepalive, now);
     e->stats.bytes_received += n;
     int rc = 0;
     while (rc == 0 && r->at < r->block->len) {

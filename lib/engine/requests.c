@@ -219,26 +219,42 @@ static void keep_answered(tern__request *request, tern__view codes, bool granted
     request->count = left;
 }
 
-/* A wish goes to the requests once more, as one without an asker. Wishes without properties of their own share a packet. */
-static int renew_into(tern__engine *e, const tern__request *wish, tern__request **shared)
+/* A filter, with its length and options, goes to the requests once more: to `*into`, or to a new request where that is full. */
+static int renew_filter(tern__engine *e, const tern__request *wish, const uint8_t *entry, size_t len, tern__request **into)
 {
-    enum { PACKET_BYTES = 32 << 10 };
-    bool plain = wish->identifier == 0 && wish->user_properties.len == 0;
+    enum { PACKET_BYTES = 32 << 10, AROUND = 16 };
     size_t limit = e->limits.maximum_packet_size < PACKET_BYTES ? e->limits.maximum_packet_size : PACKET_BYTES;
-    tern__request *request = plain ? *shared : NULL;
-    if (request != NULL && request->filters.len + wish->filters.len + 16 > limit) request = NULL;
+    tern__request *request = *into;
+    if (request != NULL && request->filters.len + len + request->user_properties.len + AROUND > limit) request = NULL;
+    int rc = 0;
     if (request == NULL) {
         request = request_new();
         if (request == NULL) return TERN_E_NOMEM;
         request->repeat = true;
         request->identifier = wish->identifier;
         tern__list_append(&e->requests.waiting, &request->link);
-        if (plain) *shared = request;
-    }
-    int rc = tern__buf_append(&request->filters, wish->filters.data, wish->filters.len);
-    if (rc == 0 && !plain)
         rc = tern__buf_append(&request->user_properties, wish->user_properties.data, wish->user_properties.len);
-    if (rc == 0) request->count += wish->count;
+        *into = request;
+    }
+    if (rc == 0) rc = tern__buf_append(&request->filters, entry, len);
+    if (rc == 0) request->count++;
+    return rc;
+}
+
+/* A wish becomes requests without an asker, by filters: this server may take less at once than the one that granted it. Wishes
+ * without properties of their own share a packet. */
+static int renew_wish(tern__engine *e, const tern__request *wish, tern__request **shared)
+{
+    tern__request *own = NULL;
+    bool plain = wish->identifier == 0 && wish->user_properties.len == 0;
+    tern__view rest = {wish->filters.data, wish->filters.len};
+    const uint8_t *start = rest.data;
+    tern__view filter;
+    int rc = 0;
+    while (rc == 0 && tern__filters_next(&rest, true, &filter, NULL)) {
+        rc = renew_filter(e, wish, start, (size_t)(rest.data - start), plain ? shared : &own);
+        start = rest.data;
+    }
     return rc;
 }
 
@@ -264,7 +280,7 @@ int tern__requests_renew(tern__engine *e)
     tern__request *shared = NULL;
     int rc = 0;
     for (tern__list *link = e->requests.wishes.next; link != &e->requests.wishes && rc == 0; link = link->next)
-        rc = renew_into(e, request_of(link), &shared);
+        rc = renew_wish(e, request_of(link), &shared);
     if (rc != 0) drop_repeats(e);
     tern__list_splice(&e->requests.waiting, &later);
     if (rc == 0) e->requests.renew = false;

@@ -121,6 +121,23 @@ static void take_limits(tern__engine *e, const tern__packet *packet)
     tern__keepalive_start(&e->keepalive, limits->keep_alive, e->keepalive.timeout_us, e->receiver.now);
 }
 
+/* What an accepting CONNACK must not say, or must; NULL where it is in order. */
+static const char *unacceptable(const tern__engine *e, const tern__packet *packet)
+{
+    bool present = packet->u.connack.session_present;
+    const tern__props *props = &packet->props;
+    if (present && e->session.asked_clean) /* [MQTT5-3.2.2-2] [MQTT311-3.2.2-1] */
+        return "session present after a clean start [MQTT5-3.2.2-2]";
+    if (present && !e->session.exists && e->session.mode != TERN_SESSION_PERSISTENT) /* [MQTT5-3.2.2-4] */
+        return "session present, but we have none [MQTT5-3.2.2-4]";
+    if (tern__props_has(props, TERN__PROP_AUTH_METHOD))
+        return "an authentication method where we named none [MQTT5-4.12.0-6]";
+    bool nameless = tern__engine_client_id(e)[0] == '\0' && tern__engine_version(e) == TERN__V5;
+    if (nameless && !tern__props_has(props, TERN__PROP_ASSIGNED_CLIENT_ID))
+        return "no client identifier assigned to an empty one [MQTT5-3.2.2-16]";
+    return NULL;
+}
+
 /* An empty id was answered by one of the server's. [MQTT5-3.1.3-7] */
 static int take_id(tern__engine *e, const tern__packet *packet)
 {
@@ -195,10 +212,8 @@ int tern__session_connack(tern__engine *e, const tern__packet *packet, uint64_t 
     bool present = packet->u.connack.session_present;
     e->session.unanswered = false;
     if (packet->u.connack.reason != 0) return refused(e, packet); /* [MQTT5-3.2.2-7] */
-    if (present && e->session.asked_clean) /* [MQTT5-3.2.2-2] [MQTT311-3.2.2-1] */
-        return tern__engine_fail(e, TERN_E_PROTOCOL, 0x82, 2, "session present after a clean start [MQTT5-3.2.2-2]");
-    if (present && !e->session.exists && e->session.mode != TERN_SESSION_PERSISTENT) /* [MQTT5-3.2.2-4] */
-        return tern__engine_fail(e, TERN_E_PROTOCOL, 0x82, 2, "session present, but we have none [MQTT5-3.2.2-4]");
+    const char *rule = unacceptable(e, packet);
+    if (rule != NULL) return tern__engine_fail(e, TERN_E_PROTOCOL, 0x82, 2, rule);
     take_limits(e, packet);
     e->outbox.wanted_form = e->limits.version;
     if (!present) lose_session(e); /* before anything can fail: the server will not say it twice */

@@ -2,10 +2,13 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/script.h"
 
+#include "base/alloc.h"
+
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <tern/subscription.h>
 
 enum { HEX_MAX = 4096, IOV_MAX_PIECES = 16, POOL_BLOCK = 4096 };
 
@@ -81,11 +84,16 @@ void script_free(script *s)
     tern__buf_deinit(&s->delivered);
 }
 
+void script_open(script *s)
+{
+    assert_int_equal(tern__engine_opened(s->engine, &s->connect, s->now), 0);
+    tern__buf_clear(&s->out);
+}
+
 void script_online(script *s, const char *connack)
 {
     const char *plain = s->connect.version == TERN__V5 ? "20 03 00 00 00" : "20 02 00 00";
-    assert_int_equal(tern__engine_opened(s->engine, &s->connect, s->now), 0);
-    tern__buf_clear(&s->out);
+    script_open(s);
     script_drain(s, SIZE_MAX);
     assert_true(s->out.len > 2 && s->out.data[0] == 0x10);
     tern__buf_clear(&s->out);
@@ -133,9 +141,14 @@ void script_drain(script *s, size_t limit)
 
 void script_expect(script *s, const char *hex)
 {
+    script_drain(s, SIZE_MAX);
+    script_came_out(s, hex);
+}
+
+void script_came_out(script *s, const char *hex)
+{
     uint8_t bytes[HEX_MAX];
     size_t len = script_parse(hex, bytes, sizeof bytes);
-    script_drain(s, SIZE_MAX);
     if (s->out.len != len) {
         for (size_t i = 0; i < s->out.len; i++)
             print_error("%02x ", s->out.data[i]);
@@ -144,6 +157,26 @@ void script_expect(script *s, const char *hex)
     assert_int_equal(s->out.len, len);
     if (len > 0) assert_memory_equal(s->out.data, bytes, len);
     tern__buf_clear(&s->out);
+}
+
+void script_refuses(script *s, const char *hex, int error, uint8_t reason)
+{
+    bool v5 = s->connect.version == TERN__V5;
+    char disconnect[16];
+    int n = snprintf(disconnect, sizeof disconnect, "e0 01 %02x", reason);
+    script_expect(s, "");
+    (void)script_delivered(s);
+    int rc = script_recv(s, hex);
+    if (rc != error) print_error("%s: answered %d\n", hex, rc);
+    assert_int_equal(rc, error);
+    assert_int_equal(script_event(s), TERN__EVENT_FAILED);
+    assert_int_equal(s->event.error, error);
+    assert_int_equal(s->event.reason, v5 ? reason : -1);
+    if (strstr(s->event.text, "offset ") == NULL && strchr(s->event.text, '[') == NULL)
+        print_error("%s: told as \"%s\"\n", hex, s->event.text);
+    assert_true(strstr(s->event.text, "offset ") != NULL || strchr(s->event.text, '[') != NULL);
+    assert_string_equal(script_delivered(s), "");
+    script_expect(s, v5 && n > 0 ? disconnect : "");
 }
 
 void script_wait(script *s, uint64_t us)
@@ -176,6 +209,31 @@ int script_publish(script *s, uint8_t qos, const char *topic, const char *payloa
     int rc = tern__outbox_append_locked(tern__engine_outbox(s->engine), &submission, &id);
     assert_true((rc == 0) == (id != 0));
     return rc;
+}
+
+static void request(script *s, const char *filter, uint32_t flags, bool unsubscribe, tern__completion *completion)
+{
+    tern_subscription *wish = NULL;
+    if (completion != NULL) {
+        memset(completion, 0, sizeof *completion);
+        tern__list_init(&completion->link);
+    }
+    assert_int_equal(tern_subscription_new(&wish), 0);
+    assert_int_equal(tern_subscription_add(wish, filter, flags), 0);
+    int rc = unsubscribe ? tern__engine_unsubscribe(s->engine, wish, completion, s->now)
+                         : tern__engine_subscribe(s->engine, wish, completion, s->now);
+    assert_int_equal(rc, 0);
+    tern_subscription_free(wish);
+}
+
+void script_subscribe(script *s, const char *filter, uint32_t flags, tern__completion *completion)
+{
+    request(s, filter, flags, false, completion);
+}
+
+void script_unsubscribe(script *s, const char *filter, tern__completion *completion)
+{
+    request(s, filter, TERN_QOS_0, true, completion);
 }
 
 static void note_record(script *s, const tern__record *record)
@@ -224,6 +282,18 @@ const char *script_delivered(script *s)
 void script_ended(script *s, const tern__completion *completion)
 {
     assert_ptr_equal(tern__engine_next_completion(s->engine), completion);
+}
+
+void script_answered(script *s, tern__completion *completion, int error, const char *codes)
+{
+    uint8_t bytes[HEX_MAX];
+    size_t len = script_parse(codes, bytes, sizeof bytes);
+    script_ended(s, completion);
+    assert_int_equal(completion->error, error);
+    assert_int_equal(completion->code_count, len);
+    if (len != 0) assert_memory_equal(completion->codes, bytes, len);
+    tern__free(completion->codes);
+    tern__free(completion->reason_string);
 }
 
 void script_outcome(script *s, const tern__completion *completion, tern_outcome outcome,

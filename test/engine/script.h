@@ -38,6 +38,8 @@ void script_free(script *s);
 /* script_init, script_start, script_online. */
 void script_ready(script *s, int version);
 
+/* Opens the transport: CONNECT is what comes out next. */
+void script_open(script *s);
 /* Opens the transport, swallows CONNECT, answers with the CONNACK (hex; NULL accepts plainly). */
 void script_online(script *s, const char *connack);
 void script_offline(script *s);
@@ -49,18 +51,28 @@ int script_recv_bytes(script *s, const void *data, size_t len);
 void script_expect(script *s, const char *hex);
 /* Takes what comes out into s->out; at most `limit` bytes are let out by the transport. */
 void script_drain(script *s, size_t limit);
+/* What is in s->out is these bytes; s->out is emptied. */
+void script_came_out(script *s, const char *hex);
+/* Input that no server may send: the answer is `error`, nothing of it is delivered, a version 5 server is told `reason`
+ * in a DISCONNECT and a 3.1.1 one gets nothing more; the FAILED event names a rule or an offset. [C17] */
+void script_refuses(script *s, const char *hex, int error, uint8_t reason);
 /* Advances time to the engine's deadlines one by one, up to now + us. */
 void script_wait(script *s, uint64_t us);
 
 /* 0 or the outbox's refusal. */
 int script_publish(script *s, uint8_t qos, const char *topic, const char *payload,
                    tern__completion *completion);
+/* One filter, with tern_subscribe_flag flags; the completion is made ready, NULL: nobody asks. */
+void script_subscribe(script *s, const char *filter, uint32_t flags, tern__completion *completion);
+void script_unsubscribe(script *s, const char *filter, tern__completion *completion);
 /* Takes all events; messages go to s->delivered, the last other one is returned (0: none). */
 tern__engine_event_kind script_event(script *s);
 /* What was delivered since the last call, as text. */
 const char *script_delivered(script *s);
 /* The completion ended (in order: it is the next one told). */
 void script_ended(script *s, const tern__completion *completion);
+/* A request ended like this: with these codes (hex), or with an error and none. */
+void script_answered(script *s, tern__completion *completion, int error, const char *codes);
 void script_outcome(script *s, const tern__completion *completion, tern_outcome outcome,
                     tern_cause cause, int reason);
 
