@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, runs every test, and prints ctest's summary.
-# Usage: test/run.sh [--quick | --lane NAME]...   lanes: main, asan, tsan, clang, install
+# Usage: test/run.sh [--quick | --lane NAME]...   lanes: main, asan, tsan, clang, install, docs
 # SPDX-License-Identifier: Apache-2.0
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -17,7 +17,7 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ ${#lanes[@]} -gt 0 ] || lanes=(main asan tsan clang install)
+[ ${#lanes[@]} -gt 0 ] || lanes=(main asan tsan clang install docs)
 
 install_missing gcc g++ libc6-dev cmake ninja-build pkg-config libcmocka-dev mosquitto mosquitto-clients python3 clang
 
@@ -62,6 +62,12 @@ lane_install() {
     build release -DCMAKE_BUILD_TYPE=Release -DTERN_TESTS=OFF
     echo "== install: the installed package"
     "$root/test/abi/installed.sh" "$root" "$builds/release" "$builds/install"
+}
+
+lane_docs() {
+    install_missing doxygen
+    echo "== docs: the reference"
+    "$root/test/docs/reference.sh" "$root" "$builds/docs"
 }
 
 mkdir -p "$builds"

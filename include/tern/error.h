@@ -1,4 +1,7 @@
-/* Every error Tern returns: one table with code, name, class and text.
+/** @file
+ * Every error Tern returns: one table with code, name, class and text.
+ *
+ * docs/errors.md says of each what to do about it.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TERN_ERROR_H
 #define TERN_ERROR_H
@@ -8,10 +11,8 @@
 
 TERN_BEGIN_DECLS
 
-/**
- * The table of errors: X(name, code, class, text). Codes are negative, stable and never reused; 0 is
- * success. MQTT reason codes are another number space, see tern_reason_text().
- */
+/** The table of errors: X(name, code, class, text). Codes are negative, stable and never reused; 0
+ * is success. MQTT reason codes are another number space, see tern_reason_text(). */
 #define TERN_ERRORS(X)                                                                             \
     X(NOMEM, -1, RESOURCE, "out of memory")                                                        \
     X(INVALID, -2, USAGE, "invalid argument")                                                      \
@@ -43,7 +44,8 @@ TERN_BEGIN_DECLS
     X(FORKED, -28, STATE, "the handle belongs to the parent process")                              \
     X(AGAIN, -29, STATE, "nothing to do right now")
 
-/** Error codes. Every fallible function returns 0 or one of these. */
+/** Error codes: TERN_E_NOMEM is -1, and so on down the table of TERN_ERRORS. Every fallible
+ * function returns 0 or one of these. */
 enum tern_error {
 #define TERN_ERROR_CODE_(name, code, cls, text) TERN_E_##name = (code),
     TERN_ERRORS(TERN_ERROR_CODE_)
@@ -65,10 +67,11 @@ typedef enum tern_error_class {
     TERN_CLASS_CANCELLED = 9  /**< the application cancelled it */
 } tern_error_class;
 
-/** Text of an error code; never NULL, also for unknown codes. Thread: any. Blocks: no. */
+/** Text of an error code, static; never NULL, also for unknown codes. Thread: any. Blocks: no. */
 TERN_API const char *tern_strerror(int error);
 
-/** Name of an error code as in this header ("TERN_E_TIMEOUT"); never NULL. Thread: any. Blocks: no. */
+/** Name of an error code as in this header ("TERN_E_TIMEOUT"), static; never NULL. Thread: any.
+ * Blocks: no. */
 TERN_API const char *tern_error_name(int error);
 
 /** Class of an error code; TERN_CLASS_NONE for 0 and for unknown codes. Thread: any. Blocks: no. */
@@ -80,8 +83,9 @@ TERN_API size_t tern_error_count(void);
 /** The error code at index (0 <= index < tern_error_count()); 0 beyond. Thread: any. Blocks: no. */
 TERN_API int tern_error_at(size_t index);
 
-/** Name of an MQTT reason code (MQTT 5 section 2.4), or of a 3.1.1 return code where version is 4;
- * never NULL. Thread: any. Blocks: no. */
+/** Name of an MQTT reason code, 0..255 ("Not authorized"), static; never NULL. The return codes of
+ * a 3.1.1 CONNACK reach the API as the reason codes that mean the same. Thread: any. Blocks: no.
+ * (MQTT 5 section 2.4) */
 TERN_API const char *tern_reason_text(int reason_code);
 
 TERN_END_DECLS

@@ -1,4 +1,10 @@
-/* What a client tells its owner: lifecycle events, and the outcomes of published messages.
+/** @file
+ * What a client tells its owner: lifecycle events, and the outcomes of published messages.
+ *
+ * Events, deliveries and messages are borrowed until the callback returns, and so is all that is
+ * read from them. Callbacks run on the client's dispatcher thread, or in tern_client_dispatch();
+ * those of one client never overlap. They may block, and may make every call of the API but for the
+ * few waits that say otherwise.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TERN_EVENT_H
 #define TERN_EVENT_H
@@ -7,8 +13,9 @@
 
 TERN_BEGIN_DECLS
 
-/** Kinds of lifecycle events. Every CONNECTING is followed by one CONNECTED or CONNECT_FAILED, every
- * CONNECTED by one DISCONNECTED. */
+/** Kinds of lifecycle events. Every CONNECTING is followed by one CONNECTED or CONNECT_FAILED,
+ * every CONNECTED by one DISCONNECTED; where memory runs out an event may be missing, and the log
+ * has it. */
 typedef enum tern_event_kind {
     TERN_EVENT_CONNECTING = 1,     /**< an attempt starts */
     TERN_EVENT_CONNECTED = 2,      /**< CONNACK said yes */
@@ -26,66 +33,78 @@ typedef enum tern_step {
     TERN_STEP_NONE = 0,    /**< no failure */
     TERN_STEP_RESOLVE = 1, /**< looking up the host name */
     TERN_STEP_CONNECT = 2, /**< opening the socket */
-    TERN_STEP_PROXY = 3,   /**< talking to a proxy */
-    TERN_STEP_TLS = 4,     /**< the TLS handshake */
-    TERN_STEP_WEBSOCKET = 5, /**< the WebSocket upgrade */
+    TERN_STEP_PROXY = 3,   /**< talking to a proxy (not yet) */
+    TERN_STEP_TLS = 4,     /**< the TLS handshake (not yet) */
+    TERN_STEP_WEBSOCKET = 5, /**< the WebSocket upgrade (not yet) */
     TERN_STEP_MQTT = 6,    /**< CONNECT and CONNACK */
     TERN_STEP_SESSION = 7  /**< the established connection */
 } tern_step;
 
-/** A lifecycle event; `event` is borrowed until the callback returns. Runs where the client's callbacks run. */
+/** Told of a lifecycle event. */
 typedef void (*tern_event_callback)(tern_client *client, const tern_event *event, void *user_data);
-/** Outcomes of published messages; `delivery` is borrowed until the callback returns. Runs where the
- * client's callbacks run. */
+/** Told of the outcomes of published messages, a range of ids at a time. */
 typedef void (*tern_delivery_callback)(tern_client *client, const tern_delivery *delivery,
                                        void *user_data);
-/** A received message, borrowed until the callback returns. Runs where the client's callbacks run. */
+/** Given a received message; tern_message_keep() makes a copy of your own. */
 typedef void (*tern_message_callback)(tern_client *client, const tern_message *message,
                                       void *user_data);
 
+/** @name Reading an event
+ * What the kind does not have is NULL, 0 or -1, and so is everything for NULL. Thread: that of the
+ * callback. Blocks: no.
+ * @{ */
 /** Kind of the event. */
 TERN_API tern_event_kind tern_event_get_kind(const tern_event *event);
-/** Name of a kind ("CONNECTED"); never NULL. */
+/** Name of a kind ("CONNECTED"), static; never NULL. */
 TERN_API const char *tern_event_kind_name(tern_event_kind kind);
-/** Why it failed (TERN_E_*); 0 where nothing failed. */
+/** Why it failed, a TERN_E_* code; 0 where nothing failed. */
 TERN_API int tern_event_error(const tern_event *event);
 /** The whole story in one line: step, peer, cause. Never NULL. */
 TERN_API const char *tern_event_text(const tern_event *event);
-/** The step that failed. */
+/** The step that failed; TERN_STEP_NONE where none did. */
 TERN_API tern_step tern_event_step(const tern_event *event);
-/** Name of a step ("resolve"); never NULL. */
+/** Name of a step ("resolve"), static; never NULL. */
 TERN_API const char *tern_step_name(tern_step step);
-/** errno of the failed system call; 0 where it was none. */
+/** errno of the system call that failed; 0 where none did. */
 TERN_API int tern_event_os_error(const tern_event *event);
-/** The server's reason code (CONNACK or DISCONNECT), or the one that we sent; -1 where there is none. */
+/** The server's reason code (CONNACK or DISCONNECT), or the one that Tern sent; -1 where there is
+ * none. A 3.1.1 return code is told as the reason code that means the same. (MQTT 5 section 2.4) */
 TERN_API int tern_event_reason_code(const tern_event *event);
-/** The server's Reason String, NULL where it sent none. */
+/** The server's Reason String, control characters replaced, cut at 255 bytes; NULL where it sent
+ * none. */
 TERN_API const char *tern_event_reason_string(const tern_event *event);
-/** The server's Server Reference, NULL where it sent none. (MQTT 5 section 4.11) */
+/** The server's Server Reference, as above; it is not followed. (MQTT 5 section 4.11) */
 TERN_API const char *tern_event_server_reference(const tern_event *event);
-/** The server that the event is about, as a URL without credentials; NULL where none. */
+/** The server that the event is about, as a URL without credentials. */
 TERN_API const char *tern_event_server(const tern_event *event);
-/** Milliseconds until the next attempt; -1 where none follows. */
+/** Milliseconds until the next attempt, of CONNECT_FAILED and DISCONNECTED; -1 where none
+ * follows. */
 TERN_API int64_t tern_event_retry_delay(const tern_event *event);
-/** Number of the attempt since the last stable connection, from 1. */
+/** Number of the attempt, from 1, since the last connection or tern_client_connect(). */
 TERN_API uint32_t tern_event_attempt(const tern_event *event);
-/** CONNECTED: 1 where the broker resumed the session. */
+/** Of CONNECTED: 1 where the broker resumed the session. (MQTT 5 section 3.2.2.1.1) */
 TERN_API int tern_event_session_present(const tern_event *event);
-/** CONNECTED: the protocol version agreed on. */
+/** Of CONNECTED: the protocol version agreed on. */
 TERN_API tern_version tern_event_version(const tern_event *event);
+/** @} */
 
-/** First id of the range; every accepted id in first..last had the same outcome. */
+/** @name Reading a delivery
+ * Every message of the range had the same outcome. For NULL: 0, pending, or -1. Thread: that of the
+ * callback. Blocks: no.
+ * @{ */
+/** First id of the range. */
 TERN_API uint64_t tern_delivery_first_id(const tern_delivery *delivery);
 /** Last id of the range. */
 TERN_API uint64_t tern_delivery_last_id(const tern_delivery *delivery);
 /** Number of messages in the range. */
 TERN_API uint64_t tern_delivery_count(const tern_delivery *delivery);
-/** Their outcome. */
+/** Their outcome, never pending. */
 TERN_API tern_outcome tern_delivery_outcome(const tern_delivery *delivery);
-/** The outcome's cause. */
+/** The outcome's cause; TERN_CAUSE_NONE where it needs none. */
 TERN_API tern_cause tern_delivery_cause(const tern_delivery *delivery);
-/** The broker's reason code; -1 where it gave none. */
+/** The broker's reason code, of DELIVERED and REFUSED; else -1. */
 TERN_API int tern_delivery_reason_code(const tern_delivery *delivery);
+/** @} */
 
 TERN_END_DECLS
 

@@ -1,4 +1,5 @@
-/* Loops: the network thread, for programs with many clients. One client alone needs none of this.
+/** @file
+ * Loops: the network thread, for programs with many clients. One client alone needs none of this.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TERN_LOOP_H
 #define TERN_LOOP_H
@@ -14,12 +15,14 @@ typedef enum tern_poller {
     TERN_POLLER_POLL = 2     /**< poll(), any POSIX system */
 } tern_poller;
 
-/** Starts a loop: one network thread and `dispatchers` callback threads (1..64; each client is bound to one).
- * Errors: TERN_E_INVALID, TERN_E_UNSUPPORTED (poller), TERN_E_NOMEM, TERN_E_SYSTEM (threads, descriptors).
- * Thread: any. Blocks: no. */
+/** Starts a loop: one network thread and `dispatchers` callback threads (1..64). Each client is
+ * bound to one of them for life, in turn. The loop is the caller's: tern_loop_free(). Errors:
+ * TERN_E_INVALID (also a number out of range), TERN_E_UNSUPPORTED (the system lacks the poller),
+ * TERN_E_NOMEM, TERN_E_SYSTEM (no thread or descriptor is left). Thread: any. Blocks: no. */
 TERN_API int tern_loop_new(tern_loop **loop, unsigned dispatchers, tern_poller poller);
-/** Gives the caller's reference back; the threads end when the last client of the loop is freed. NULL does
- * nothing. Thread: any, callbacks included. Blocks: while the threads end, unless called from a callback. */
+/** Gives the caller's reference back; the threads end with the last reference, of which each client
+ * holds one until it is freed. NULL does nothing. Thread: any, callbacks included. Blocks: while
+ * the threads end, where this was the last reference; from a callback: no. */
 TERN_API void tern_loop_free(tern_loop *loop);
 
 TERN_END_DECLS

@@ -1,4 +1,5 @@
-/* The opaque handles, flags and enumerations that all of Tern's API speaks in.
+/** @file
+ * The opaque handles, flags and enumerations that all of Tern's API speaks in.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TERN_TYPES_H
 #define TERN_TYPES_H
@@ -35,13 +36,13 @@ enum tern_publish_flag {
     TERN_QOS_1 = 1,          /**< at least once */
     TERN_QOS_2 = 2,          /**< exactly once */
     TERN_RETAIN = 0x100,     /**< the broker keeps it for later subscribers */
-    TERN_LOSE_PROPERTIES = 0x200 /**< on a 3.1.1 connection go out without the properties that 3.1.1
+    TERN_LOSE_PROPERTIES = 0x200 /**< on a 3.1.1 connection go out without the properties, which 3.1.1
                                       cannot carry, instead of NOT_SENT(unsupported) */
 };
 
-/** Flags of a subscription: the maximum quality of service (TERN_QOS_0..2), plus any of these.
- * The values are those of the Subscription Options byte (MQTT 5 section 3.8.3.1); all but the QoS
- * need MQTT 5 and are left out on 3.1.1. */
+/** Flags of a subscription: the maximum quality of service (TERN_QOS_0..2), plus any of these. The
+ * values are those of the Subscription Options byte (MQTT 5 section 3.8.3.1); all but the QoS need
+ * MQTT 5 and are left out on 3.1.1. */
 enum tern_subscribe_flag {
     TERN_NO_LOCAL = 0x04,            /**< not what this client itself publishes */
     TERN_RETAIN_AS_PUBLISHED = 0x08, /**< keep the RETAIN flag as the publisher set it */
@@ -56,7 +57,7 @@ typedef enum tern_version {
     TERN_VERSION_5 = 5     /**< MQTT 5 */
 } tern_version;
 
-/** What a client does with the broker's session. */
+/** What a client does with the broker's session. (MQTT 5 sections 3.1.2.4, 4.1) */
 typedef enum tern_session {
     TERN_SESSION_PROCESS = 0,    /**< default: MQTT 5 starts clean once in a client's life, then resumes
                                       after lost connections; 3.1.1 always starts clean */
@@ -104,22 +105,22 @@ typedef enum tern_outcome {
 typedef enum tern_cause {
     TERN_CAUSE_NONE = 0,            /**< DELIVERED, SENT, REFUSED */
     TERN_CAUSE_EXPIRED = 1,         /**< its message expiry interval passed before it was sent */
-    TERN_CAUSE_DROPPED = 2,         /**< dropped by the outbox's policy */
-    TERN_CAUSE_TOO_LARGE = 3,       /**< beyond the server's maximum packet size */
+    TERN_CAUSE_DROPPED = 2,         /**< dropped by the outbox's policy (none does yet) */
+    TERN_CAUSE_TOO_LARGE = 3,       /**< beyond the server's Maximum Packet Size */
     TERN_CAUSE_UNSUPPORTED = 4,     /**< the server or the protocol version cannot carry it */
-    TERN_CAUSE_STORE = 5,           /**< the durable store failed */
-    TERN_CAUSE_CANCELLED = 6,       /**< cancelled by the application */
+    TERN_CAUSE_STORE = 5,           /**< the durable store failed (there is none yet) */
+    TERN_CAUSE_CANCELLED = 6,       /**< cancelled by the application (no call does yet) */
     TERN_CAUSE_CLOSED = 7,          /**< the client was closed */
     TERN_CAUSE_CONNECTION_LOST = 8, /**< the connection broke in the middle of it */
-    TERN_CAUSE_SESSION_LOST = 9     /**< the broker forgot the session it was part of */
+    TERN_CAUSE_SESSION_LOST = 9     /**< the broker forgot the session that it was part of */
 } tern_cause;
 
-/** Name of an outcome ("DELIVERED"); never NULL. Thread: any. Blocks: no. */
+/** Name of an outcome ("DELIVERED"), static; never NULL. Thread: any. Blocks: no. */
 TERN_API const char *tern_outcome_name(tern_outcome outcome);
-/** Name of a cause ("connection lost"); never NULL. Thread: any. Blocks: no. */
+/** Name of a cause ("connection lost"), static; never NULL. Thread: any. Blocks: no. */
 TERN_API const char *tern_cause_name(tern_cause cause);
 
-/** Version of the library that runs: "major.minor.patch". Thread: any. Blocks: no. */
+/** Version of the library that runs, "major.minor.patch", static. Thread: any. Blocks: no. */
 TERN_API const char *tern_version_string(void);
 
 TERN_END_DECLS
