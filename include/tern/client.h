@@ -21,8 +21,9 @@ TERN_API int tern_client_new(tern_client **client, const tern_client_options *op
 /** Closes at once where that has not happened, and releases the client; NULL does nothing. Every
  * accepted message has its outcome first, and callbacks that are due run: in manual mode on this
  * thread. From a callback of the client itself it is deferred: callbacks that tell outcomes may
- * still follow, so what they use must live on. No other call may use the client any more. Thread: any. Blocks: until a callback that runs has returned, and up
- * to a second for DISCONNECT to get out; from a callback: no. */
+ * still follow, so what they use must live on. No other call may use the client any more.
+ * Thread: any. Blocks: until a callback that runs has returned, and up to a second for DISCONNECT to
+ * get out; from a callback: no. */
 TERN_API void tern_client_free(tern_client *client);
 
 /** Replaces how to connect; takes effect at the next attempt. Errors: TERN_E_INVALID (also no
