@@ -23,6 +23,12 @@ cc -std=c99 "$here/consumer.c" "${flags[@]}" -o "$scratch/shared"
 LD_LIBRARY_PATH=$libdir "$scratch/shared"
 objdump -p "$libdir/libtern.so" | grep -q 'SONAME *libtern.so.0'
 
+echo "-- hardened"
+objdump -p "$libdir/libtern.so" | grep -q RELRO
+objdump -p "$libdir/libtern.so" | grep -Eq '^ *FLAGS +0x0*[0-9a-f]*[89a-f]$' # DF_BIND_NOW
+objdump -T "$libdir/libtern.so" | grep -q __stack_chk_fail
+objdump -T "$libdir/libtern.so" | grep -q __snprintf_chk
+
 echo "-- pkg-config, static"
 read -r -a flags <<<"$(pkg-config --static --cflags --libs tern)"
 cc -std=c99 "$here/consumer.c" -Wl,-Bstatic "${flags[@]}" -Wl,-Bdynamic -o "$scratch/static"
