@@ -1,5 +1,5 @@
-/* Packet ids and the window under a model broker: messages of QoS 1 and 2, requests and refusals in random order.
- * SPDX-License-Identifier: Apache-2.0 */
+/* Packet ids and the window under a model broker: messages of QoS 1 and 2, requests and refusals in
+ * random order. SPDX-License-Identifier: Apache-2.0 */
 #include "engine/script.h"
 
 #include <stdlib.h>
@@ -9,13 +9,13 @@
 
 /* What the broker holds open: for each id the type that it awaits from us, or has to answer. */
 typedef struct broker {
-    uint8_t open[65536]; /* PUBLISH of QoS 1: 1, QoS 2: 2, its PUBREL: 3, SUBSCRIBE: 4, UNSUBSCRIBE: 5; 0 free;
-                            * 6 the PUBREC is out and the PUBREL not in */
+    uint8_t open[65536]; /* PUBLISH of QoS 1: 1, QoS 2: 2, its PUBREL: 3, SUBSCRIBE: 4, UNSUBSCRIBE:
+                          * 5; 0 free; 6 the PUBREC is out and the PUBREL not in */
     uint16_t ids[65536]; /* the open ones */
     uint32_t count;
-    uint32_t window;     /* of those, PUBLISHes without an end */
+    uint32_t window; /* of those, PUBLISHes without an end */
     uint32_t peak;
-    uint64_t opened;     /* packets that opened an id */
+    uint64_t opened; /* packets that opened an id */
     uint32_t random;
     bool v5;
 } broker;
@@ -110,8 +110,8 @@ static void online(script *s, int version, uint16_t window)
     script_online(s, version == TERN__V5 ? connack : NULL);
 }
 
-/* Windows of each size, ours or the server's: kept to the message, used to the full, and given back by every kind of end.
- * [MQTT5-3.3.4-7] [MQTT5-4.9.0-2] */
+/* Windows of each size, ours or the server's: kept to the message, used to the full, and given back
+ * by every kind of end. [MQTT5-3.3.4-7] [MQTT5-4.9.0-2] */
 static void run(int version, uint16_t window, uint32_t operations, uint32_t backlog)
 {
     script s;
@@ -137,7 +137,8 @@ static void run(int version, uint16_t window, uint32_t operations, uint32_t back
     assert_int_equal(b->opened, operations);
     if (window < backlog) assert_int_equal(b->peak, window);
     assert_int_equal(tern__engine_open_count(s.engine), 0);
-    assert_int_equal(tern__engine_settled_id(s.engine), tern__outbox_last_id_locked(tern__engine_outbox(s.engine)));
+    assert_int_equal(tern__engine_settled_id(s.engine),
+                     tern__outbox_last_id_locked(tern__engine_outbox(s.engine)));
     free(b);
     script_free(&s);
 }
@@ -187,7 +188,8 @@ static void test_the_smaller_window_counts(void **state)
     }
 }
 
-/* Redelivery keeps to the new connection's window too, PUBRELs never wait for it. [MQTT5-4.9.0-2] [MQTT5-3.3.4-8] [C6] */
+/* Redelivery keeps to the new connection's window too, PUBRELs never wait for it. [MQTT5-4.9.0-2]
+ * [MQTT5-3.3.4-8] [C6] */
 static void test_redelivery_keeps_to_a_smaller_window(void **state)
 {
     (void)state;
@@ -201,7 +203,8 @@ static void test_redelivery_keeps_to_a_smaller_window(void **state)
     tern__buf_clear(&s.out);
     script_offline(&s);
     script_online(&s, "20 06 01 00 03 21 00 02");
-    script_expect(&s, "62 02 00 02 3c 06 00 01 'a' 00 01 00"); /* the PUBREL stands for the other place */
+    script_expect(
+        &s, "62 02 00 02 3c 06 00 01 'a' 00 01 00"); /* the PUBREL stands for the other place */
     assert_int_equal(script_recv(&s, "50 02 00 01"), 0);
     script_expect(&s, "62 02 00 01"); /* PUBREC gives nothing back */
     assert_int_equal(script_recv(&s, "70 02 00 02"), 0);
@@ -222,7 +225,8 @@ static void test_stray_acks_widen_no_window(void **state)
     script_expect(&s, "32 06 00 01 'a' 00 01 00");
     assert_int_equal(script_recv(&s, "40 02 00 02 40 02 ff ff 70 02 00 05 40 03 00 09 97"), 0);
     script_expect(&s, "");
-    assert_int_equal(script_recv(&s, "40 02 00 01 40 02 00 01 40 02 00 01"), 0); /* once is enough */
+    assert_int_equal(script_recv(&s, "40 02 00 01 40 02 00 01 40 02 00 01"),
+                     0); /* once is enough */
     script_expect(&s, "32 06 00 01 'a' 00 02 00");
     assert_int_equal(script_publish(&s, 1, "a", "", NULL), 0);
     script_expect(&s, "");
