@@ -53,7 +53,7 @@ static uint32_t between(tern__backoff *backoff, uint64_t low, uint64_t high)
 
 bool tern__backoff_next(tern__backoff *backoff, uint32_t *delay_ms)
 {
-    enum { LAST_DOUBLING = 31 };
+    enum { LAST_DOUBLING = 32 }; /* more than any maximum, and no overflow */
     if (backoff->attempts != 0 && backoff->made + 1 >= backoff->attempts) return false;
     unsigned doublings = backoff->made < LAST_DOUBLING ? backoff->made : LAST_DOUBLING;
     uint64_t delay = (uint64_t)backoff->base_ms << doublings;

@@ -1,5 +1,5 @@
-/* Acknowledging what came in: order under any order of the application's, quotas, repeats and connections. [C9]
- * SPDX-License-Identifier: Apache-2.0 */
+/* Acknowledging what came in: order under any order of the application's, quotas, repeats and
+ * connections. [C9] SPDX-License-Identifier: Apache-2.0 */
 #include "engine/script.h"
 
 #include <stdio.h>
@@ -21,8 +21,14 @@ static void online(script *s, int version, uint16_t receive_maximum, bool manual
 static int publish(script *s, uint8_t qos, uint16_t id, bool dup)
 {
     const bool v5 = s->connect.version == TERN__V5;
-    const uint8_t packet[] = {(uint8_t)(0x30 | (dup ? 8 : 0) | qos << 1), v5 ? 6 : 5, 0, 1, 'a', (uint8_t)(id >> 8),
-                              (uint8_t)id, 0};
+    const uint8_t packet[] = {(uint8_t)(0x30 | (dup ? 8 : 0) | qos << 1),
+                              v5 ? 6 : 5,
+                              0,
+                              1,
+                              'a',
+                              (uint8_t)(id >> 8),
+                              (uint8_t)id,
+                              0};
     return script_recv_bytes(s, packet, v5 ? sizeof packet : sizeof packet - 1);
 }
 
@@ -47,8 +53,8 @@ static uint32_t expect_in_order(script *s, uint32_t first)
     return n;
 }
 
-/* However the application goes about it, acks leave in the order of arrival, each as soon as it can. [MQTT5-4.6.0-2]
- * [MQTT5-4.6.0-3] [MQTT311-4.6.0-2] [MQTT311-4.6.0-3] */
+/* However the application goes about it, acks leave in the order of arrival, each as soon as it
+ * can. [MQTT5-4.6.0-2] [MQTT5-4.6.0-3] [MQTT311-4.6.0-2] [MQTT311-4.6.0-3] */
 static void test_acks_in_any_order_leave_in_order(void **state)
 {
     (void)state;
@@ -119,7 +125,8 @@ static void test_an_ack_belongs_to_its_connection(void **state)
     script_offline(&s);
     assert_int_equal(tern__engine_ack_one(s.engine, old, 1), TERN_E_STALE);
     script_online(&s, "20 02 01 00");
-    assert_int_equal(publish(&s, 1, 1, true), 0); /* the same message again: its own ack_seq, its own epoch */
+    assert_int_equal(publish(&s, 1, 1, true),
+                     0); /* the same message again: its own ack_seq, its own epoch */
     assert_string_equal(script_delivered(&s), "a=/1d;");
     assert_true(s.epoch != old);
     assert_int_equal(tern__engine_ack_one(s.engine, old, 1), TERN_E_STALE);
@@ -128,12 +135,14 @@ static void test_an_ack_belongs_to_its_connection(void **state)
     assert_int_equal(tern__engine_ack_one(s.engine, s.epoch, 1), 0);
     script_expect(&s, "40 02 00 01");
     tern__engine_disconnect(s.engine, 0, false, s.now);
-    assert_int_equal(tern__engine_ack_one(s.engine, s.epoch, 1), TERN_E_STALE); /* behind DISCONNECT nothing goes */
+    assert_int_equal(tern__engine_ack_one(s.engine, s.epoch, 1),
+                     TERN_E_STALE); /* behind DISCONNECT nothing goes */
     script_expect(&s, "e0 00");
     script_free(&s);
 }
 
-/* After its PUBACK an id is free: the same id is another message, whatever its DUP says. [MQTT5-4.3.2-5] [MQTT311-4.3.2-2] */
+/* After its PUBACK an id is free: the same id is another message, whatever its DUP says.
+ * [MQTT5-4.3.2-5] [MQTT311-4.3.2-2] */
 static void test_after_its_puback_an_id_is_new(void **state)
 {
     (void)state;
@@ -148,8 +157,8 @@ static void test_after_its_puback_an_id_is_new(void **state)
     script_free(&s);
 }
 
-/* A repeat of QoS 2 is no other message: it is answered, not delivered, and takes no more of our quota, however often it
- * comes. [MQTT5-4.3.3-10] [MQTT5-2.2.1-4] [MQTT311-4.3.3-2] */
+/* A repeat of QoS 2 is no other message: it is answered, not delivered, and takes no more of our
+ * quota, however often it comes. [MQTT5-4.3.3-10] [MQTT5-2.2.1-4] [MQTT311-4.3.3-2] */
 static void test_repeats_of_qos2_are_answered_and_cost_nothing(void **state)
 {
     (void)state;
@@ -229,9 +238,11 @@ static void test_one_too_many(void **state)
             for (uint16_t id = 1; id <= maxima[i]; id++)
                 assert_int_equal(publish(&s, qos, id, false), 0);
             (void)script_delivered(&s);
-            assert_int_equal(script_recv(&s, "30 04 00 01 'q' 00"), 0); /* QoS 0 has no part in it */
+            assert_int_equal(script_recv(&s, "30 04 00 01 'q' 00"),
+                             0); /* QoS 0 has no part in it */
             assert_string_equal(script_delivered(&s), "q=/0;");
-            script_refuses(&s, qos == 1 ? "32 06 00 01 'x' ff ff 00" : "34 06 00 01 'x' ff ff 00", TERN_E_PROTOCOL, 0x93);
+            script_refuses(&s, qos == 1 ? "32 06 00 01 'x' ff ff 00" : "34 06 00 01 'x' ff ff 00",
+                           TERN_E_PROTOCOL, 0x93);
             script_free(&s);
         }
     }
@@ -260,7 +271,8 @@ static void test_what_gives_the_quota_back(void **state)
     script_free(&s);
 }
 
-/* Each connection starts with the whole quota, whatever an earlier one left open. [MQTT5-4.9.0-1] */
+/* Each connection starts with the whole quota, whatever an earlier one left open. [MQTT5-4.9.0-1]
+ */
 static void test_a_connection_starts_with_the_whole_quota(void **state)
 {
     (void)state;
@@ -317,7 +329,8 @@ static void test_every_form_of_pubrel(void **state) /* [MQTT5-4.3.3-11] [V5-U-17
         {TERN__V5, "62 03 00 05 00", "70 02 00 05", "70 03 00 05 92"},
         {TERN__V5, "62 04 00 05 00 00", "70 02 00 05", "70 03 00 05 92"},
         {TERN__V5, "62 03 00 05 92", "70 02 00 05", "70 03 00 05 92"},
-        {TERN__V5, "62 10 00 05 00 0c 1f 00 02 'rs' 26 00 01 'k' 00 01 'v'", "70 02 00 05", "70 03 00 05 92"},
+        {TERN__V5, "62 10 00 05 00 0c 1f 00 02 'rs' 26 00 01 'k' 00 01 'v'", "70 02 00 05",
+         "70 03 00 05 92"},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         script s;

@@ -24,7 +24,8 @@ static void test_every_alias_up_to_our_maximum(void **state)
     char want[32];
     online(&s, 65535);
     for (unsigned alias = 1; alias <= 65535; alias++) {
-        uint8_t packet[] = {0x30, 11, 0, 5, 0, 0, 0, 0, 0, 3, 0x23, (uint8_t)(alias >> 8), (uint8_t)alias};
+        uint8_t packet[] = {0x30,          11, 0, 5, 0, 0, 0, 0, 0, 3, 0x23, (uint8_t)(alias >> 8),
+                            (uint8_t)alias};
         char topic[8];
         (void)snprintf(topic, sizeof topic, "%05u", alias);
         memcpy(packet + 4, topic, 5);
@@ -44,7 +45,8 @@ static void test_every_alias_up_to_our_maximum(void **state)
     script_free(&s);
 }
 
-/* One above our maximum, with and without a topic. [MQTT5-3.1.2-26] [MQTT5-3.1.2-27] [MQTT5-3.3.2-8] [MQTT5-3.3.2-11] */
+/* One above our maximum, with and without a topic. [MQTT5-3.1.2-26] [MQTT5-3.1.2-27]
+ * [MQTT5-3.3.2-8] [MQTT5-3.3.2-11] */
 static void test_aliases_that_we_did_not_offer(void **state)
 {
     (void)state;
@@ -55,7 +57,8 @@ static void test_aliases_that_we_did_not_offer(void **state)
                 script s;
                 char hex[64];
                 online(&s, maxima[i]);
-                (void)snprintf(hex, sizeof hex, "32 %s 00 01 03 23 %04x", with_topic ? "09 00 01 'a'" : "08 00 00",
+                (void)snprintf(hex, sizeof hex, "32 %s 00 01 03 23 %04x",
+                               with_topic ? "09 00 01 'a'" : "08 00 00",
                                zero ? 0u : maxima[i] + 1u);
                 script_refuses(&s, hex, TERN_E_PROTOCOL, 0x94);
                 script_free(&s);
@@ -85,7 +88,8 @@ static void test_aliases_with_qos(void **state)
     script s;
     online(&s, 5);
     assert_int_equal(script_recv(&s, "34 0a 00 01 'a' 00 01 03 23 00 01 '1'"), 0);
-    assert_int_equal(script_recv(&s, "3c 0a 00 01 'b' 00 01 03 23 00 01 '1'"), 0); /* the same message, b stands for 1 now */
+    assert_int_equal(script_recv(&s, "3c 0a 00 01 'b' 00 01 03 23 00 01 '1'"),
+                     0); /* the same message, b stands for 1 now */
     assert_int_equal(script_recv(&s, "32 09 00 00 00 02 03 23 00 01 '2'"), 0);
     assert_string_equal(script_delivered(&s), "a=1/2;b=2/1;");
     tern__engine_ack_through(s.engine, s.epoch, s.last_seq);
@@ -101,7 +105,8 @@ static void test_a_new_meaning_changes_no_old_message(void **state)
     online(&s, 1);
     assert_int_equal(script_recv(&s, "30 08 00 01 'a' 03 23 00 01 '1' 30 07 00 00 03 23 00 01 '2'"
                                      "30 0a 00 03 'bcd' 03 23 00 01 '3' 30 07 00 00 03 23 00 01 '4'"
-                                     "30 08 00 01 'e' 03 23 00 01 '5' 30 07 00 00 03 23 00 01 '6'"), 0);
+                                     "30 08 00 01 'e' 03 23 00 01 '5' 30 07 00 00 03 23 00 01 '6'"),
+                     0);
     assert_string_equal(script_delivered(&s), "a=1/0;a=2/0;bcd=3/0;bcd=4/0;e=5/0;e=6/0;");
     script_free(&s);
 }
@@ -126,7 +131,8 @@ static size_t make_publish(uint8_t *out, size_t total)
 static void test_our_maximum_is_kept_to_the_byte(void **state)
 {
     (void)state;
-    static const uint32_t maxima[] = {6, 128, 129, 130, 131, 4096, 16385, 16386, 16387, 16388, 100000};
+    static const uint32_t maxima[] = {6,     128,   129,   130,   131,   4096,
+                                      16385, 16386, 16387, 16388, 100000};
     static uint8_t packet[100008];
     for (size_t i = 0; i < COUNT(maxima); i++) {
         script s;
@@ -140,7 +146,8 @@ static void test_our_maximum_is_kept_to_the_byte(void **state)
             assert_int_equal(script_recv_bytes(&s, packet, len), 0);
             assert_int_equal(strncmp(script_delivered(&s), "a=", 2), 0);
         }
-        len = make_publish(packet, maxima[i] == 129 || maxima[i] == 16386 ? maxima[i] + 2 : maxima[i] + 1);
+        len = make_publish(packet,
+                           maxima[i] == 129 || maxima[i] == 16386 ? maxima[i] + 2 : maxima[i] + 1);
         size_t head = 1;
         while ((packet[head++] & 0x80) != 0)
             ;
@@ -176,7 +183,9 @@ static void test_memory_follows_the_bytes_that_came(void **state)
         at += n;
     }
     const char *all = script_delivered(&s);
-    assert_int_equal(strlen(all), 2 + ANNOUNCED - 8 + 3); /* the header of 4 bytes, the topic's 3, the properties' 1 */
+    assert_int_equal(strlen(all),
+                     2 + ANNOUNCED - 8 +
+                         3); /* the header of 4 bytes, the topic's 3, the properties' 1 */
     script_free(&s);
 }
 

@@ -30,7 +30,8 @@ static void test_credentials(void **state) /* [MQTT5-3.1.3-1] [MQTT311-3.1.2-22]
         {TERN__V5, NULL, "pw",
          "10 1c 00 04 'MQTT' 05 40 00 00 0a 11 00 00 0e 10 27 00 10 00 00 00 01 'c' 00 02 'pw'"},
         {TERN__V5, "us", "pw",
-         "10 20 00 04 'MQTT' 05 c0 00 00 0a 11 00 00 0e 10 27 00 10 00 00 00 01 'c' 00 02 'us' 00 02 'pw'"},
+         "10 20 00 04 'MQTT' 05 c0 00 00 0a 11 00 00 0e 10 27 00 10 00 00 00 01 'c' 00 02 'us' 00 "
+         "02 'pw'"},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         script s;
@@ -53,7 +54,8 @@ static void test_flags_of_a_will(void **state) /* [MQTT5-3.1.2-11] [MQTT5-3.1.2-
         for (int retain = 0; retain <= 1; retain++) {
             script s;
             script_init(&s, TERN__V311);
-            s.connect.will = (tern__will){.present = true, .retain = retain != 0, .qos = qos, .topic = view("w")};
+            s.connect.will = (tern__will){
+                .present = true, .retain = retain != 0, .qos = qos, .topic = view("w")};
             script_start(&s);
             script_open(&s);
             script_drain(&s, SIZE_MAX);
@@ -75,7 +77,8 @@ static bool asks_clean(script *s, uint32_t *expiry)
     const bool clean = (connect[9] & 2) != 0;
     *expiry = 0;
     if (s->connect.version == TERN__V5 && connect[13] == 0x11)
-        *expiry = (uint32_t)connect[14] << 24 | (uint32_t)connect[15] << 16 | (uint32_t)connect[16] << 8 | connect[17];
+        *expiry = (uint32_t)connect[14] << 24 | (uint32_t)connect[15] << 16 |
+                  (uint32_t)connect[16] << 8 | connect[17];
     tern__buf_clear(&s->out);
     return clean;
 }
@@ -91,9 +94,12 @@ static void test_who_starts_clean_and_when(void **state) /* [MQTT5-3.1.2-4] [MQT
         bool again;
         uint32_t expiry;
     } rows[] = {
-        {TERN__V5, TERN_SESSION_PROCESS, true, false, 3600},  {TERN__V5, TERN_SESSION_CLEAN, true, true, 0},
-        {TERN__V5, TERN_SESSION_PERSISTENT, false, false, 3600}, {TERN__V311, TERN_SESSION_PROCESS, true, true, 0},
-        {TERN__V311, TERN_SESSION_CLEAN, true, true, 0},      {TERN__V311, TERN_SESSION_PERSISTENT, false, false, 0},
+        {TERN__V5, TERN_SESSION_PROCESS, true, false, 3600},
+        {TERN__V5, TERN_SESSION_CLEAN, true, true, 0},
+        {TERN__V5, TERN_SESSION_PERSISTENT, false, false, 3600},
+        {TERN__V311, TERN_SESSION_PROCESS, true, true, 0},
+        {TERN__V311, TERN_SESSION_CLEAN, true, true, 0},
+        {TERN__V311, TERN_SESSION_PERSISTENT, false, false, 0},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         script s;
@@ -119,7 +125,8 @@ static void test_who_starts_clean_and_when(void **state) /* [MQTT5-3.1.2-4] [MQT
     }
 }
 
-/* The server's expiry overrides ours, and runs while there is no connection. [V5-U-16] [MQTT5-3.1.2-23] */
+/* The server's expiry overrides ours, and runs while there is no connection. [V5-U-16]
+ * [MQTT5-3.1.2-23] */
 static void test_a_session_that_expired_is_not_asked_for(void **state)
 {
     (void)state;
@@ -128,8 +135,10 @@ static void test_a_session_that_expired_is_not_asked_for(void **state)
         uint64_t away_s;
         bool clean;
     } rows[] = {
-        {"20 08 00 00 05 11 00 00 00 0a", 9, false},     {"20 08 00 00 05 11 00 00 00 0a", 11, true},
-        {"20 08 00 00 05 11 ff ff ff ff", 1u << 30, false}, {"20 03 00 00 00", 3599, false},
+        {"20 08 00 00 05 11 00 00 00 0a", 9, false},
+        {"20 08 00 00 05 11 00 00 00 0a", 11, true},
+        {"20 08 00 00 05 11 ff ff ff ff", 1u << 30, false},
+        {"20 03 00 00 00", 3599, false},
         {"20 03 00 00 00", 3601, true},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -148,7 +157,8 @@ static void test_a_session_that_expired_is_not_asked_for(void **state)
     }
 }
 
-static void test_nothing_goes_out_before_connack(void **state) /* [MQTT5-3.1.2-30] [MQTT5-3.1.4-6] */
+static void test_nothing_goes_out_before_connack(
+    void **state) /* [MQTT5-3.1.2-30] [MQTT5-3.1.4-6] */
 {
     (void)state;
     for (int version = TERN__V311; version <= TERN__V5; version++) {
@@ -165,7 +175,8 @@ static void test_nothing_goes_out_before_connack(void **state) /* [MQTT5-3.1.2-3
         script_subscribe(&s, "g", TERN_QOS_1, NULL);
         assert_int_equal(script_publish(&s, 0, "a", "", NULL), 0);
         script_expect(&s, "");
-        assert_int_equal(script_recv(&s, version == TERN__V5 ? "20 03 00 87 00" : "20 02 00 05"), TERN_E_REFUSED);
+        assert_int_equal(script_recv(&s, version == TERN__V5 ? "20 03 00 87 00" : "20 02 00 05"),
+                         TERN_E_REFUSED);
         script_expect(&s, ""); /* and nothing counts as sent */
         assert_null(tern__engine_next_completion(s.engine));
         assert_int_equal(tern__engine_settled_id(s.engine), 0);
@@ -187,7 +198,8 @@ static void test_an_id_of_our_own_stays(void **state)
     script_free(&s);
 }
 
-static void test_no_assigned_id_after_an_empty_one(void **state) /* [MQTT5-3.1.3-7] [MQTT5-3.2.2-16] */
+static void test_no_assigned_id_after_an_empty_one(
+    void **state) /* [MQTT5-3.1.3-7] [MQTT5-3.2.2-16] */
 {
     (void)state;
     script s;
@@ -212,7 +224,8 @@ static void test_no_assigned_id_after_an_empty_one(void **state) /* [MQTT5-3.1.3
 static void test_a_method_that_we_never_named(void **state) /* [MQTT5-4.12.0-6] */
 {
     (void)state;
-    static const char *const connacks[] = {"20 07 00 00 04 15 00 01 'm'", "20 0b 00 00 08 15 00 01 'm' 16 00 01 'd'"};
+    static const char *const connacks[] = {"20 07 00 00 04 15 00 01 'm'",
+                                           "20 0b 00 00 08 15 00 01 'm' 16 00 01 'd'"};
     for (size_t i = 0; i < COUNT(connacks); i++) {
         script s;
         uint32_t expiry;
@@ -224,21 +237,25 @@ static void test_a_method_that_we_never_named(void **state) /* [MQTT5-4.12.0-6] 
     }
 }
 
-/* What is of no use to us does no harm: response information that was not asked for, a reference, a reason. */
+/* What is of no use to us does no harm: response information that was not asked for, a reference, a
+ * reason. */
 static void test_what_is_passed_over_in_an_acceptance(void **state) /* [MQTT5-3.1.2-28] */
 {
     (void)state;
     script s;
     script_init(&s, TERN__V5);
     script_start(&s);
-    script_online(&s, "20 19 00 00 16 1a 00 01 'i' 1c 00 01 's' 1f 00 01 'r' 26 00 01 'k' 00 01 'v' 12 00 00");
+    script_online(
+        &s,
+        "20 19 00 00 16 1a 00 01 'i' 1c 00 01 's' 1f 00 01 'r' 26 00 01 'k' 00 01 'v' 12 00 00");
     assert_int_equal(tern__engine_limits(s.engine)->send_maximum, 65535);
     assert_string_equal(tern__engine_client_id(s.engine), "c");
     script_free(&s);
 }
 
 /* A session that nobody asked for, or that we know nothing of: no data is exchanged. */
-static void test_session_present_where_none_can_be(void **state) /* [MQTT5-3.2.2-2] [MQTT311-3.2.2-1] [MQTT5-3.2.2-4] */
+static void test_session_present_where_none_can_be(
+    void **state) /* [MQTT5-3.2.2-2] [MQTT311-3.2.2-1] [MQTT5-3.2.2-4] */
 {
     (void)state;
     static const struct {
@@ -256,7 +273,8 @@ static void test_session_present_where_none_can_be(void **state) /* [MQTT5-3.2.2
         script_start(&s);
         assert_int_equal(script_publish(&s, 1, "a", "", NULL), 0);
         assert_true(asks_clean(&s, &expiry));
-        script_refuses(&s, rows[i].version == TERN__V5 ? "20 03 01 00 00" : "20 02 01 00", TERN_E_PROTOCOL, 0x82);
+        script_refuses(&s, rows[i].version == TERN__V5 ? "20 03 01 00 00" : "20 02 01 00",
+                       TERN_E_PROTOCOL, 0x82);
         assert_false(tern__engine_connected(s.engine));
         assert_int_equal(tern__engine_open_count(s.engine), 1);
         script_free(&s);
@@ -268,12 +286,14 @@ static void test_session_present_where_none_can_be(void **state) /* [MQTT5-3.2.2
 /* Section 3.2.2.2. */
 static bool is_refusal(int code)
 {
-    static const uint8_t codes[] = {0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8a,
-                                    0x8c, 0x90, 0x95, 0x97, 0x99, 0x9a, 0x9b, 0x9c, 0x9d, 0x9f};
+    static const uint8_t codes[] = {0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86,
+                                    0x87, 0x88, 0x89, 0x8a, 0x8c, 0x90, 0x95,
+                                    0x97, 0x99, 0x9a, 0x9b, 0x9c, 0x9d, 0x9f};
     return memchr(codes, code, sizeof codes) != NULL;
 }
 
-static void test_every_code_of_connack(void **state) /* [MQTT5-3.2.2-7] [MQTT5-3.2.2-8] [MQTT5-4.13.2-1] */
+static void test_every_code_of_connack(
+    void **state) /* [MQTT5-3.2.2-7] [MQTT5-3.2.2-8] [MQTT5-4.13.2-1] */
 {
     (void)state;
     for (int code = 1; code < 256; code++) {
@@ -284,7 +304,8 @@ static void test_every_code_of_connack(void **state) /* [MQTT5-3.2.2-7] [MQTT5-3
         script_start(&s);
         assert_int_equal(script_publish(&s, 1, "a", "", NULL), 0);
         (void)asks_clean(&s, &expiry);
-        (void)snprintf(hex, sizeof hex, "20 0e 00 %02x 0b 1f 00 02 'no' 1c 00 03 0a 'to'", (unsigned)code);
+        (void)snprintf(hex, sizeof hex, "20 0e 00 %02x 0b 1f 00 02 'no' 1c 00 03 0a 'to'",
+                       (unsigned)code);
         if (is_refusal(code)) {
             assert_int_equal(script_recv(&s, hex), TERN_E_REFUSED);
             assert_int_equal(script_event(&s), TERN__EVENT_REFUSED);
@@ -292,7 +313,8 @@ static void test_every_code_of_connack(void **state) /* [MQTT5-3.2.2-7] [MQTT5-3
             assert_int_equal(s.event.reason, code);
             assert_int_equal(s.event.refused_version, code == 0x84);
             assert_string_equal(s.event.text, "no");
-            assert_null(strchr(s.event.reference, '\n')); /* a control character is nothing to print */
+            assert_null(
+                strchr(s.event.reference, '\n')); /* a control character is nothing to print */
             assert_non_null(strstr(s.event.reference, "to"));
             script_expect(&s, "");
             assert_int_equal(script_recv(&s, "20 03 00 00 00"), TERN_E_STATE); /* it is over */
@@ -360,15 +382,31 @@ static void test_a_311_answer_to_a_version_5_connect(void **state) /* [MQTT5-3.1
 
 /* ---- out of turn ---- */
 
-static void test_any_other_packet_first(void **state) /* [MQTT5-3.2.0-1] [MQTT311-3.2.0-1] [MQTT5-3.14.0-1] */
+static void test_any_other_packet_first(
+    void **state) /* [MQTT5-3.2.0-1] [MQTT311-3.2.0-1] [MQTT5-3.14.0-1] */
 {
     (void)state;
-    static const char *const v5[] = {"30 06 00 01 'a' 00 'hi'", "32 08 00 01 'a' 00 01 00 'hi'", "40 02 00 01",
-                                     "50 02 00 01", "62 02 00 01", "70 02 00 01", "90 04 00 01 00 00",
-                                     "b0 04 00 01 00 00", "d0 00", "e0 00", "e0 01 8b", "f0 00",
+    static const char *const v5[] = {"30 06 00 01 'a' 00 'hi'",
+                                     "32 08 00 01 'a' 00 01 00 'hi'",
+                                     "40 02 00 01",
+                                     "50 02 00 01",
+                                     "62 02 00 01",
+                                     "70 02 00 01",
+                                     "90 04 00 01 00 00",
+                                     "b0 04 00 01 00 00",
+                                     "d0 00",
+                                     "e0 00",
+                                     "e0 01 8b",
+                                     "f0 00",
                                      "f0 08 18 06 15 00 03 'abc'"};
-    static const char *const v311[] = {"30 05 00 01 'a' 'hi'", "32 07 00 01 'a' 00 01 'hi'", "40 02 00 01",
-                                       "50 02 00 01", "62 02 00 01", "70 02 00 01", "90 03 00 01 00", "b0 02 00 01",
+    static const char *const v311[] = {"30 05 00 01 'a' 'hi'",
+                                       "32 07 00 01 'a' 00 01 'hi'",
+                                       "40 02 00 01",
+                                       "50 02 00 01",
+                                       "62 02 00 01",
+                                       "70 02 00 01",
+                                       "90 03 00 01 00",
+                                       "b0 02 00 01",
                                        "d0 00"};
     for (size_t i = 0; i < COUNT(v5) + COUNT(v311); i++) {
         script s;
@@ -392,13 +430,17 @@ static void test_a_second_connack(void **state) /* [MQTT5-3.2.0-2] */
         tern__completion done;
         script_ready(&s, version);
         assert_int_equal(script_publish(&s, 1, "a", "", &done), 0);
-        script_expect(&s, version == TERN__V5 ? "32 06 00 01 'a' 00 01 00" : "32 05 00 01 'a' 00 01");
-        script_refuses(&s, version == TERN__V5 ? "20 06 00 00 03 21 00 01" : "20 02 00 00", TERN_E_PROTOCOL, 0x82);
-        assert_int_equal(tern__engine_limits(s.engine)->send_maximum, 65535); /* the state is what it was */
+        script_expect(&s,
+                      version == TERN__V5 ? "32 06 00 01 'a' 00 01 00" : "32 05 00 01 'a' 00 01");
+        script_refuses(&s, version == TERN__V5 ? "20 06 00 00 03 21 00 01" : "20 02 00 00",
+                       TERN_E_PROTOCOL, 0x82);
+        assert_int_equal(tern__engine_limits(s.engine)->send_maximum,
+                         65535); /* the state is what it was */
         assert_null(tern__engine_next_completion(s.engine));
         script_offline(&s);
         script_online(&s, version == TERN__V5 ? "20 03 01 00 00" : "20 02 01 00");
-        script_expect(&s, version == TERN__V5 ? "3a 06 00 01 'a' 00 01 00" : "3a 05 00 01 'a' 00 01");
+        script_expect(&s,
+                      version == TERN__V5 ? "3a 06 00 01 'a' 00 01 00" : "3a 05 00 01 'a' 00 01");
         assert_int_equal(script_recv(&s, "40 02 00 01"), 0);
         script_outcome(&s, &done, TERN_OUTCOME_DELIVERED, TERN_CAUSE_NONE, 0);
         script_free(&s);

@@ -1,5 +1,5 @@
-/* How connections and clients end: our DISCONNECT in every state, each of the server's, and the outcomes of what is left.
- * [C1] [C2] [C12] SPDX-License-Identifier: Apache-2.0 */
+/* How connections and clients end: our DISCONNECT in every state, each of the server's, and the
+ * outcomes of what is left. [C1] [C2] [C12] SPDX-License-Identifier: Apache-2.0 */
 #include "engine/script.h"
 
 #include <stdio.h>
@@ -10,12 +10,13 @@
 
 /* ---- ours ---- */
 
-/* Whatever the transport had taken when it was asked for: what was begun is finished, DISCONNECT is last, and what was not
- * begun waits for another connection. [MQTT5-3.14.4-1] [MQTT311-3.14.4-2] */
+/* Whatever the transport had taken when it was asked for: what was begun is finished, DISCONNECT is
+ * last, and what was not begun waits for another connection. [MQTT5-3.14.4-1] [MQTT311-3.14.4-2] */
 static void test_disconnect_at_every_byte(void **state)
 {
     (void)state;
-    static const char *const whole = "30 08 00 01 'a' 00 'one1' 30 08 00 01 'a' 00 'two2' 30 08 00 01 'a' 00 'thr3'";
+    static const char *const whole =
+        "30 08 00 01 'a' 00 'one1' 30 08 00 01 'a' 00 'two2' 30 08 00 01 'a' 00 'thr3'";
     uint8_t bytes[64];
     const size_t len = script_parse(whole, bytes, sizeof bytes);
     for (size_t taken = 0; taken <= len; taken++) {
@@ -40,7 +41,8 @@ static void test_disconnect_at_every_byte(void **state)
         assert_null(tern__engine_next_completion(s.engine));
         script_offline(&s);
         assert_int_equal(tern__engine_open_count(s.engine), 4 - sent);
-        script_online(&s, NULL); /* closing is the owner's decision: the log is whole, and in order */
+        script_online(&s,
+                      NULL); /* closing is the owner's decision: the log is whole, and in order */
         script_drain(&s, SIZE_MAX);
         assert_int_equal(s.out.len, 10 * (4 - sent));
         assert_memory_equal(s.out.data, bytes + 10 * sent, 10 * (3 - sent));
@@ -101,7 +103,8 @@ static void test_nothing_goes_out_behind_disconnect(void **state)
         script_outcome(&s, &one, TERN_OUTCOME_DELIVERED, TERN_CAUSE_NONE, 0);
         script_offline(&s);
         script_online(&s, v5 ? "20 03 01 00 00" : "20 02 01 00");
-        script_expect(&s, v5 ? "62 02 00 02 82 07 00 03 00 00 01 'f' 00" : "62 02 00 02 82 06 00 03 00 01 'f' 00");
+        script_expect(&s, v5 ? "62 02 00 02 82 07 00 03 00 00 01 'f' 00"
+                             : "62 02 00 02 82 06 00 03 00 01 'f' 00");
         assert_int_equal(script_recv(&s, "70 02 00 02"), 0);
         script_ended(&s, &two);
         script_free(&s);
@@ -112,7 +115,8 @@ static void test_nothing_goes_out_behind_disconnect(void **state)
 static void test_reasons_of_ours(void **state)
 {
     (void)state;
-    static const uint8_t legal[] = {0x04, 0x80, 0x81, 0x82, 0x83, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99};
+    static const uint8_t legal[] = {0x04, 0x80, 0x81, 0x82, 0x83, 0x90, 0x93,
+                                    0x94, 0x95, 0x96, 0x97, 0x98, 0x99};
     for (size_t i = 0; i < COUNT(legal); i++) {
         script s;
         char hex[16];
@@ -180,12 +184,14 @@ static void test_disconnect_before_connack_and_offline(void **state)
 /* Section 3.14.2.1, what a server may say. */
 static bool servers_reason(int code)
 {
-    static const uint8_t codes[] = {0,    0x80, 0x81, 0x82, 0x83, 0x87, 0x89, 0x8b, 0x8c, 0x8d, 0x8e, 0x8f, 0x90, 0x93, 0x94, 0x95,
-                                    0x96, 0x97, 0x98, 0x99, 0x9a, 0x9b, 0x9c, 0x9d, 0x9e, 0x9f, 0xa0, 0xa1, 0xa2};
+    static const uint8_t codes[] = {0,    0x80, 0x81, 0x82, 0x83, 0x87, 0x89, 0x8b, 0x8c, 0x8d,
+                                    0x8e, 0x8f, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99,
+                                    0x9a, 0x9b, 0x9c, 0x9d, 0x9e, 0x9f, 0xa0, 0xa1, 0xa2};
     return memchr(codes, code, sizeof codes) != NULL;
 }
 
-/* All 256 codes: told as they are, the state kept, nothing answered. [MQTT5-3.14.2-1] [MQTT5-4.13.2-1] [MQTT5-3.1.4-3] */
+/* All 256 codes: told as they are, the state kept, nothing answered. [MQTT5-3.14.2-1]
+ * [MQTT5-4.13.2-1] [MQTT5-3.1.4-3] */
 static void test_every_reason_of_the_servers(void **state)
 {
     (void)state;
@@ -197,7 +203,8 @@ static void test_every_reason_of_the_servers(void **state)
         assert_int_equal(script_publish(&s, 1, "a", "", &done), 0);
         script_drain(&s, SIZE_MAX);
         tern__buf_clear(&s.out);
-        (void)snprintf(hex, sizeof hex, "e0 12 %02x 10 1f 00 03 'w' 07 'y' 1c 00 07 'b:1 c:2'", (unsigned)code);
+        (void)snprintf(hex, sizeof hex, "e0 12 %02x 10 1f 00 03 'w' 07 'y' 1c 00 07 'b:1 c:2'",
+                       (unsigned)code);
         if (servers_reason(code)) {
             assert_int_equal(script_recv(&s, hex), TERN_E_DISCONNECTED);
             assert_int_equal(script_event(&s), TERN__EVENT_DISCONNECTED);
@@ -248,7 +255,8 @@ static void test_long_texts_are_cut(void **state)
 
 /* ---- what is left ---- */
 
-/* One message and one request in each state that there is, ended at each point where the transport can stop. */
+/* One message and one request in each state that there is, ended at each point where the transport
+ * can stop. */
 static void test_outcomes_by_how_far_it_came(void **state)
 {
     (void)state;
@@ -332,7 +340,8 @@ static void test_every_id_is_told_once(void **state)
     }
     for (int id = 1; id <= MESSAGES; id++)
         assert_int_equal(told[id], 1);
-    assert_true(counts[TERN_OUTCOME_SENT] > 0 && counts[TERN_OUTCOME_NOT_SENT] > 0 && counts[TERN_OUTCOME_UNKNOWN] > 0);
+    assert_true(counts[TERN_OUTCOME_SENT] > 0 && counts[TERN_OUTCOME_NOT_SENT] > 0 &&
+                counts[TERN_OUTCOME_UNKNOWN] > 0);
     for (int outcome = 1; outcome < 6; outcome++)
         assert_int_equal(tern__engine_stats_of(s.engine)->outcomes[outcome], counts[outcome]);
     assert_int_equal(tern__engine_settled_id(s.engine), MESSAGES);

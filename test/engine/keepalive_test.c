@@ -46,7 +46,8 @@ static int pings(script *s)
 }
 
 /* An idle client: no gap between two packets of ours is longer than the keep alive. */
-static void test_an_idle_client_pings_in_time(void **state) /* [MQTT5-3.1.2-20] [MQTT311-3.1.2-23] */
+static void test_an_idle_client_pings_in_time(
+    void **state) /* [MQTT5-3.1.2-20] [MQTT311-3.1.2-23] */
 {
     (void)state;
     for (size_t i = 0; i < COUNT(intervals); i++) {
@@ -110,7 +111,8 @@ static void test_a_client_that_only_sends_pings_after_inbound_silence(void **sta
             const uint64_t next = s.now + interval / 10;
             const uint64_t before = tern__engine_stats_of(s.engine)->pings_sent;
             while (step(&s, next) && tern__engine_connected(s.engine))
-                if (pinged == 0 && tern__engine_stats_of(s.engine)->pings_sent > before) pinged = s.now;
+                if (pinged == 0 && tern__engine_stats_of(s.engine)->pings_sent > before)
+                    pinged = s.now;
             if (!tern__engine_connected(s.engine)) continue;
             assert_int_equal(script_publish(&s, 0, "a", "", NULL), 0);
             script_drain(&s, SIZE_MAX);
@@ -203,7 +205,8 @@ static void expect_dead(script *s)
     assert_true(tern__engine_deadline(s->engine) == UINT64_MAX);
 }
 
-static void test_a_silent_peer_is_dead_one_ping_timeout_later(void **state) /* [C16] [MQTT5-3.12.4-1] */
+static void test_a_silent_peer_is_dead_one_ping_timeout_later(
+    void **state) /* [C16] [MQTT5-3.12.4-1] */
 {
     (void)state;
     for (int version = TERN__V311; version <= TERN__V5; version++) {
@@ -271,7 +274,8 @@ static void test_a_pingresp_nobody_asked_for_is_harmless(void **state) /* [MQTT5
     script_free(&s);
 }
 
-/* The transport takes nothing: the ping cannot even leave, and the peer is found dead all the same. */
+/* The transport takes nothing: the ping cannot even leave, and the peer is found dead all the same.
+ */
 static void test_a_stuck_write_is_found(void **state) /* [C16] */
 {
     (void)state;
@@ -288,8 +292,8 @@ static void test_a_stuck_write_is_found(void **state) /* [C16] */
     script_free(&s);
 }
 
-/* A large message on a slow link: as long as bytes move, the ping behind them proves nothing. Its time runs from when it
- * went out. */
+/* A large message on a slow link: as long as bytes move, the ping behind them proves nothing. Its
+ * time runs from when it went out. */
 static void test_a_slow_write_is_no_silence(void **state)
 {
     (void)state;
@@ -317,7 +321,8 @@ static void test_a_slow_write_is_no_silence(void **state)
     script_free(&s);
 }
 
-/* A slow link that stops for good: the verdict comes one ping timeout after the last byte that went. */
+/* A slow link that stops for good: the verdict comes one ping timeout after the last byte that
+ * went. */
 static void test_a_slow_write_that_stops_is_found(void **state)
 {
     (void)state;
@@ -340,8 +345,8 @@ static void test_a_slow_write_that_stops_is_found(void **state)
     script_free(&s);
 }
 
-/* The owner does not read: silence proves nothing, yet pings go out, and the verdict is as strict as before once it
- * reads again. */
+/* The owner does not read: silence proves nothing, yet pings go out, and the verdict is as strict
+ * as before once it reads again. */
 static void test_no_verdict_while_reading_is_paused(void **state) /* [C11] */
 {
     (void)state;
@@ -404,7 +409,8 @@ static void test_a_full_window_delays_no_ping(void **state)
     script_free(&s);
 }
 
-/* Before CONNACK, and after the end, there is nothing to keep alive: those times are the owner's. */
+/* Before CONNACK, and after the end, there is nothing to keep alive: those times are the owner's.
+ */
 static void test_only_an_open_connection_is_kept_alive(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
-/* Input that is wrong in every way there is: each packet of a server's cut, padded, with other flags, with other properties
- * and with text that is none, in the state in which the whole one would be taken. [C17] [MQTT5-4.13.1-1] [MQTT311-4.8.0-1]
- * SPDX-License-Identifier: Apache-2.0 */
+/* Input that is wrong in every way there is: each packet of a server's cut, padded, with other
+ * flags, with other properties and with text that is none, in the state in which the whole one
+ * would be taken. [C17] [MQTT5-4.13.1-1] [MQTT311-4.8.0-1] SPDX-License-Identifier: Apache-2.0 */
 #include "engine/script.h"
 
 #include <stdio.h>
@@ -11,7 +11,15 @@
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 /* What was sent and is not answered; all with packet id 1. */
-typedef enum setting { GREETING, IDLE, PUBLISHED_1, PUBLISHED_2, RELEASED, SUBSCRIBED, UNSUBSCRIBED } setting;
+typedef enum setting {
+    GREETING,
+    IDLE,
+    PUBLISHED_1,
+    PUBLISHED_2,
+    RELEASED,
+    SUBSCRIBED,
+    UNSUBSCRIBED
+} setting;
 
 static void prepare(script *s, int version, setting open)
 {
@@ -24,7 +32,8 @@ static void prepare(script *s, int version, setting open)
         script_online(s, NULL);
     }
     if (open == PUBLISHED_1) assert_int_equal(script_publish(s, 1, "t", "", NULL), 0);
-    if (open == PUBLISHED_2 || open == RELEASED) assert_int_equal(script_publish(s, 2, "t", "", NULL), 0);
+    if (open == PUBLISHED_2 || open == RELEASED)
+        assert_int_equal(script_publish(s, 2, "t", "", NULL), 0);
     if (open == SUBSCRIBED) script_subscribe(s, "t", TERN_QOS_1, NULL);
     if (open == UNSUBSCRIBED) script_unsubscribe(s, "t", NULL);
     script_drain(s, SIZE_MAX);
@@ -50,7 +59,8 @@ static void refused(int version, setting open, const uint8_t *data, size_t len, 
     script s;
     prepare(&s, version, open);
     const uint64_t before = tern__engine_open_count(s.engine);
-    const bool header = reason == 0x81 || reason == 0x95 || len == 1; /* framing calls all that it refuses malformed */
+    const bool header = reason == 0x81 || reason == 0x95 ||
+                        len == 1; /* framing calls all that it refuses malformed */
     script_refuses(&s, to_hex(data, len), header ? TERN_E_MALFORMED : TERN_E_PROTOCOL, reason);
     assert_null(tern__engine_next_completion(s.engine));
     assert_int_equal(tern__engine_open_count(s.engine), before);
@@ -72,8 +82,8 @@ static bool taken(int version, setting open, const uint8_t *data, size_t len)
 
 /* ---- lengths ---- */
 
-/* A good packet; besides its own the lengths of its body that are good too, -1 ends them, and the least length from where on
- * what follows is payload (0: there is none). */
+/* A good packet; besides its own the lengths of its body that are good too, -1 ends them, and the
+ * least length from where on what follows is payload (0: there is none). */
 typedef struct good {
     int version;
     setting open;
@@ -133,9 +143,12 @@ static void test_every_length_of_every_packet(void **state)
                 continue;
             }
             const int type = packet[0] >> 4;
-            bool codes = type == 9 || (type == 11 && goods[i].version == TERN__V5); /* one code too few or too many */
+            bool codes =
+                type == 9 ||
+                (type == 11 && goods[i].version == TERN__V5); /* one code too few or too many */
             codes = codes && length >= whole - 1;
-            refused(goods[i].version, goods[i].open, packet, (size_t)length + 2, codes ? 0x82 : 0x81);
+            refused(goods[i].version, goods[i].open, packet, (size_t)length + 2,
+                    codes ? 0x82 : 0x81);
         }
     }
 }
@@ -149,9 +162,12 @@ static void test_every_wrong_property_length(void **state)
         const char *hex;
         size_t at; /* of the property length */
     } rows[] = {
-        {GREETING, "20 0a 00 00 07 " PAIR, 4}, {IDLE, "30 0b 00 01 'a' 07 " PAIR, 5},
-        {PUBLISHED_1, "40 0b 00 01 00 07 " PAIR, 5}, {PUBLISHED_2, "50 0b 00 01 00 07 " PAIR, 5},
-        {IDLE, "62 0b 00 01 00 07 " PAIR, 5}, {RELEASED, "70 0b 00 01 00 07 " PAIR, 5},
+        {GREETING, "20 0a 00 00 07 " PAIR, 4},
+        {IDLE, "30 0b 00 01 'a' 07 " PAIR, 5},
+        {PUBLISHED_1, "40 0b 00 01 00 07 " PAIR, 5},
+        {PUBLISHED_2, "50 0b 00 01 00 07 " PAIR, 5},
+        {IDLE, "62 0b 00 01 00 07 " PAIR, 5},
+        {RELEASED, "70 0b 00 01 00 07 " PAIR, 5},
         {IDLE, "e0 09 8b 07 " PAIR, 3},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -160,13 +176,16 @@ static void test_every_wrong_property_length(void **state)
         assert_int_equal(packet[rows[i].at], 7);
         assert_true(taken(TERN__V5, rows[i].open, packet, len));
         for (uint8_t claimed = 0; claimed < 40; claimed++) {
-            if (claimed == 7 || (claimed == 0 && rows[i].hex[0] == '3')) continue; /* 0: the rest is payload */
+            if (claimed == 7 || (claimed == 0 && rows[i].hex[0] == '3'))
+                continue; /* 0: the rest is payload */
             packet[rows[i].at] = claimed;
             refused(TERN__V5, rows[i].open, packet, len, 0x81);
         }
         packet[rows[i].at] = 7;
-        static const char *const forms[] = {"87 00", "87 80 00", "87 80 80 00", "ff ff ff 7f", "87 80 80 80 01"};
-        for (size_t n = 0; n < COUNT(forms); n++) { /* not the shortest form, more than there is, five bytes [MQTT5-1.5.5-1] */
+        static const char *const forms[] = {"87 00", "87 80 00", "87 80 80 00", "ff ff ff 7f",
+                                            "87 80 80 80 01"};
+        for (size_t n = 0; n < COUNT(forms);
+             n++) { /* not the shortest form, more than there is, five bytes [MQTT5-1.5.5-1] */
             uint8_t longer[64];
             memcpy(longer, packet, rows[i].at);
             size_t size = rows[i].at + script_parse(forms[n], longer + rows[i].at, 5);
@@ -180,8 +199,9 @@ static void test_every_wrong_property_length(void **state)
 
 /* ---- fixed headers ---- */
 
-/* All 16 types with all 16 flag nibbles, told by the first byte alone. [MQTT5-2.1.3-1] [MQTT311-2.2.2-1] [MQTT311-2.2.2-2]
- * [MQTT5-3.3.1-2] [MQTT5-3.3.1-4] [MQTT5-3.6.1-1] [MQTT5-3.14.1-1] [MQTT5-3.15.1-1] [V5-U-01] */
+/* All 16 types with all 16 flag nibbles, told by the first byte alone. [MQTT5-2.1.3-1]
+ * [MQTT311-2.2.2-1] [MQTT311-2.2.2-2] [MQTT5-3.3.1-2] [MQTT5-3.3.1-4] [MQTT5-3.6.1-1]
+ * [MQTT5-3.14.1-1] [MQTT5-3.15.1-1] [V5-U-01] */
 static void test_every_first_byte(void **state)
 {
     (void)state;
@@ -192,7 +212,8 @@ static void test_every_first_byte(void **state)
             bool flags_good = flags == (type == 6 || type == 8 || type == 10 ? 2 : 0);
             if (type == 3) flags_good = (flags & 6) != 6 && (flags & 14) != 8;
             bool exists = type != 0 && (type != 15 || version == TERN__V5);
-            bool from_server = type >= 2 && type != 8 && type != 10 && type != 12 && (type != 14 || version == TERN__V5);
+            bool from_server = type >= 2 && type != 8 && type != 10 && type != 12 &&
+                               (type != 14 || version == TERN__V5);
             const uint8_t byte = (uint8_t)first;
             if (!exists || !flags_good) {
                 refused(version, IDLE, &byte, 1, 0x81);
@@ -212,14 +233,15 @@ static void test_remaining_lengths(void **state) /* [MQTT5-1.5.5-1] [V5-U-02] */
         const char *hex;
         uint8_t reason;
     } rows[] = {
-        {"d0 80 00", 0x81},          {"40 82 00 00 01", 0x81},    {"30 80 80 00", 0x81},       {"30 85 80 80 00", 0x81},
-        {"30 80 80 80 80", 0x81},    {"30 ff ff ff ff 7f", 0x81}, {"30 ff ff ff 80 01", 0x81}, {"30 ff ff ff 7f", 0x95},
-        {"40 ff ff ff 7f", 0x95},
+        {"d0 80 00", 0x81},          {"40 82 00 00 01", 0x81}, {"30 80 80 00", 0x81},
+        {"30 85 80 80 00", 0x81},    {"30 80 80 80 80", 0x81}, {"30 ff ff ff ff 7f", 0x81},
+        {"30 ff ff ff 80 01", 0x81}, {"30 ff ff ff 7f", 0x95}, {"40 ff ff ff 7f", 0x95},
     };
     for (int version = TERN__V311; version <= TERN__V5; version++) {
         for (size_t i = 0; i < COUNT(rows); i++) {
             uint8_t packet[16];
-            refused(version, IDLE, packet, script_parse(rows[i].hex, packet, sizeof packet), rows[i].reason);
+            refused(version, IDLE, packet, script_parse(rows[i].hex, packet, sizeof packet),
+                    rows[i].reason);
         }
     }
 }
@@ -244,7 +266,9 @@ static int load(void **state)
     while (fgets(line, sizeof line, file) != NULL) {
         unsigned id;
         property row;
-        if (sscanf(line, "%u\t%*[^\t]\t%15[^\t]\t%159[^\t]\t%15[^\t]", &id, row.type, row.allowed, row.repeats) != 4) continue;
+        if (sscanf(line, "%u\t%*[^\t]\t%15[^\t]\t%159[^\t]\t%15[^\t]", &id, row.type, row.allowed,
+                   row.repeats) != 4)
+            continue;
         table[id & 255] = row;
         count++;
     }
@@ -258,8 +282,13 @@ static const char *value_of(const char *type)
     static const struct {
         const char *type;
         const char *hex;
-    } values[] = {{"byte", "01"},       {"u16", "00 02"},         {"u32", "00 00 10 00"},      {"varint", "07"},
-                  {"utf8", "00 01 'u'"}, {"binary", "00 01 ff"}, {"utf8 pair", "00 01 'k' 00 01 'v'"}};
+    } values[] = {{"byte", "01"},
+                  {"u16", "00 02"},
+                  {"u32", "00 00 10 00"},
+                  {"varint", "07"},
+                  {"utf8", "00 01 'u'"},
+                  {"binary", "00 01 ff"},
+                  {"utf8 pair", "00 01 'k' 00 01 'v'"}};
     for (size_t i = 0; i < COUNT(values); i++)
         if (strcmp(values[i].type, type) == 0) return values[i].hex;
     return "00 01 'x'";
@@ -273,10 +302,14 @@ typedef struct place {
 } place;
 
 static const place places[] = {
-    {"CONNACK", GREETING, "20 00 00 00", ""},        {"PUBLISH", IDLE, "30 00 00 01 'a'", "'payload'"},
-    {"PUBACK", PUBLISHED_1, "40 00 00 01 00", ""},   {"PUBREC", PUBLISHED_2, "50 00 00 01 00", ""},
-    {"PUBREL", IDLE, "62 00 00 01 00", ""},          {"PUBCOMP", RELEASED, "70 00 00 01 00", ""},
-    {"SUBACK", SUBSCRIBED, "90 00 00 01", "00"},     {"UNSUBACK", UNSUBSCRIBED, "b0 00 00 01", "00"},
+    {"CONNACK", GREETING, "20 00 00 00", ""},
+    {"PUBLISH", IDLE, "30 00 00 01 'a'", "'payload'"},
+    {"PUBACK", PUBLISHED_1, "40 00 00 01 00", ""},
+    {"PUBREC", PUBLISHED_2, "50 00 00 01 00", ""},
+    {"PUBREL", IDLE, "62 00 00 01 00", ""},
+    {"PUBCOMP", RELEASED, "70 00 00 01 00", ""},
+    {"SUBACK", SUBSCRIBED, "90 00 00 01", "00"},
+    {"UNSUBACK", UNSUBSCRIBED, "b0 00 00 01", "00"},
     {"DISCONNECT", IDLE, "e0 00 8b", ""},
 };
 
@@ -298,13 +331,15 @@ static bool allowed(const property *row, const char *packet)
     if (strncmp(row->allowed, "all packets", 11) == 0) return true;
     for (const char *at = strstr(row->allowed, packet); at != NULL; at = strstr(at + 1, packet)) {
         if (at != row->allowed && at[-1] != ',') continue;
-        if (at[len] == ',' || at[len] == '\0' || strncmp(at + len, "(to client)", 11) == 0) return true;
+        if (at[len] == ',' || at[len] == '\0' || strncmp(at + len, "(to client)", 11) == 0)
+            return true;
         if (strncmp(at + len, "(server only)", 13) == 0) return true;
     }
     return false;
 }
 
-/* All 256 ids in all packets, once and twice. [V5-U-04] [V5-U-05] [V5-U-06] [MQTT5-3.14.2-2] [MQTT5-4.12.0-6] */
+/* All 256 ids in all packets, once and twice. [V5-U-04] [V5-U-05] [V5-U-06] [MQTT5-3.14.2-2]
+ * [MQTT5-4.12.0-6] */
 static void test_every_property_in_every_packet(void **state)
 {
     (void)state;
@@ -332,7 +367,8 @@ static void test_every_property_in_every_packet(void **state)
     }
 }
 
-static void test_values_out_of_range(void **state) /* [V5-U-07] [MQTT5-3.2.2-9] [MQTT5-3.3.2-8] [MQTT5-3.3.2-14] */
+static void test_values_out_of_range(
+    void **state) /* [V5-U-07] [MQTT5-3.2.2-9] [MQTT5-3.3.2-8] [MQTT5-3.3.2-14] */
 {
     (void)state;
     static const struct {
@@ -340,9 +376,10 @@ static void test_values_out_of_range(void **state) /* [V5-U-07] [MQTT5-3.2.2-9] 
         const char *props;
         uint8_t reason;
     } rows[] = {
-        {0, "21 00 00", 0x82},       {0, "27 00 00 00 00", 0x82}, {0, "24 02", 0x82},          {0, "24 ff", 0x82},
-        {0, "25 02", 0x82},          {0, "28 02", 0x82},          {0, "29 ff", 0x82},          {0, "2a 02", 0x82},
-        {1, "23 00 00", 0x94},       {1, "23 00 0b", 0x94},       {1, "0b 00", 0x82},          {1, "01 02", 0x82},
+        {0, "21 00 00", 0x82},       {0, "27 00 00 00 00", 0x82}, {0, "24 02", 0x82},
+        {0, "24 ff", 0x82},          {0, "25 02", 0x82},          {0, "28 02", 0x82},
+        {0, "29 ff", 0x82},          {0, "2a 02", 0x82},          {1, "23 00 00", 0x94},
+        {1, "23 00 0b", 0x94},       {1, "0b 00", 0x82},          {1, "01 02", 0x82},
         {1, "0b 80 00", 0x81},       {1, "0b 81 80 00", 0x81},    {1, "0b 80 80 80 80 01", 0x81},
         {1, "08 00 03 'a/+'", 0x82}, {1, "08 00 01 '#'", 0x82},   {1, "08 00 00", 0x82},
     };
@@ -353,7 +390,8 @@ static void test_values_out_of_range(void **state) /* [V5-U-07] [MQTT5-3.2.2-9] 
     }
 }
 
-/* We said that we want no reason strings and user properties: only some packets may have them then. [MQTT5-3.1.2-29] */
+/* We said that we want no reason strings and user properties: only some packets may have them then.
+ * [MQTT5-3.1.2-29] */
 static void test_problem_information_that_nobody_wants(void **state)
 {
     (void)state;
@@ -386,21 +424,24 @@ static void test_problem_information_that_nobody_wants(void **state)
 
 /* ---- text ---- */
 
-/* What is no text in each place for text. [MQTT5-1.5.4-1] [MQTT5-1.5.4-2] [MQTT5-1.5.7-1] [MQTT5-3.3.2-13] [MQTT5-3.3.2-19]
- * [MQTT311-1.5.3-1] [MQTT311-1.5.3-2] */
+/* What is no text in each place for text. [MQTT5-1.5.4-1] [MQTT5-1.5.4-2] [MQTT5-1.5.7-1]
+ * [MQTT5-3.3.2-13] [MQTT5-3.3.2-19] [MQTT311-1.5.3-1] [MQTT311-1.5.3-2] */
 static void test_text_that_is_none(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"00",       "'a' 00",      "c0 80",       "c1 bf",       "80",    "e2 82", "ed a0 80",
-                                      "ed bf bf", "e0 80 80",    "f0 80 80 80", "f4 90 80 80", "f8 88", "ff"};
+    static const char *const bad[] = {
+        "00",       "'a' 00",   "c0 80",       "c1 bf",       "80",    "e2 82", "ed a0 80",
+        "ed bf bf", "e0 80 80", "f0 80 80 80", "f4 90 80 80", "f8 88", "ff"};
     static const struct {
         int place;
         const char *props; /* %s: the length and the text */
     } fields[] = {
-        {0, "12 %s"}, {0, "1a %s"}, {0, "1c %s"}, {0, "1f %s"}, {0, "26 %s 00 01 'v'"}, {0, "26 00 01 'k' %s"},
-        {1, "03 %s"}, {1, "26 %s 00 01 'v'"}, {1, "26 00 01 'k' %s"}, {2, "1f %s"}, {2, "26 %s 00 00"}, {3, "1f %s"},
-        {3, "26 00 00 %s"}, {4, "1f %s"}, {4, "26 %s 00 00"}, {5, "1f %s"}, {5, "26 00 00 %s"}, {6, "1f %s"},
-        {6, "26 %s 00 00"}, {7, "1f %s"}, {7, "26 00 00 %s"}, {8, "1f %s"}, {8, "1c %s"}, {8, "26 %s 00 00"},
+        {0, "12 %s"},           {0, "1a %s"},           {0, "1c %s"},       {0, "1f %s"},
+        {0, "26 %s 00 01 'v'"}, {0, "26 00 01 'k' %s"}, {1, "03 %s"},       {1, "26 %s 00 01 'v'"},
+        {1, "26 00 01 'k' %s"}, {2, "1f %s"},           {2, "26 %s 00 00"}, {3, "1f %s"},
+        {3, "26 00 00 %s"},     {4, "1f %s"},           {4, "26 %s 00 00"}, {5, "1f %s"},
+        {5, "26 00 00 %s"},     {6, "1f %s"},           {6, "26 %s 00 00"}, {7, "1f %s"},
+        {7, "26 00 00 %s"},     {8, "1f %s"},           {8, "1c %s"},       {8, "26 %s 00 00"},
     };
     for (size_t i = 0; i < COUNT(bad); i++) {
         uint8_t bytes[8];
@@ -411,13 +452,15 @@ static void test_text_that_is_none(void **state)
         for (size_t n = 0; n < COUNT(fields); n++) {
             char props[64];
             const char *hole = strstr(fields[n].props, "%s");
-            (void)snprintf(props, sizeof props, "%.*s%s%s", (int)(hole - fields[n].props), fields[n].props, text, hole + 2);
+            (void)snprintf(props, sizeof props, "%.*s%s%s", (int)(hole - fields[n].props),
+                           fields[n].props, text, hole + 2);
             const size_t size = build(&places[fields[n].place], props, packet, sizeof packet);
             refused(TERN__V5, places[fields[n].place].open, packet, size, 0x81);
         }
         for (int version = TERN__V311; version <= TERN__V5; version++) { /* the topic */
             char hex[64];
-            (void)snprintf(hex, sizeof hex, "30 %02x %s %s", (unsigned)len + 2 + (version == TERN__V5), text,
+            (void)snprintf(hex, sizeof hex, "30 %02x %s %s",
+                           (unsigned)len + 2 + (version == TERN__V5), text,
                            version == TERN__V5 ? "00" : "");
             refused(version, IDLE, packet, script_parse(hex, packet, sizeof packet), 0x81);
         }
@@ -430,13 +473,15 @@ static void test_a_byte_order_mark_is_kept(void **state) /* [MQTT5-1.5.4-3] [MQT
     script s;
     script_ready(&s, TERN__V311);
     assert_int_equal(script_recv(&s, "30 07 00 04 ef bb bf 'a' 'x'"), 0);
-    assert_string_equal(script_delivered(&s), "\xef\xbb\xbf" "a=x/0;");
+    assert_string_equal(script_delivered(&s), "\xef\xbb\xbf"
+                                              "a=x/0;");
     script_free(&s);
 }
 
 /* ---- around a failure ---- */
 
-/* What came before in the same read counts; what is behind does not; nothing but DISCONNECT follows. [MQTT5-3.14.4-1] */
+/* What came before in the same read counts; what is behind does not; nothing but DISCONNECT
+ * follows. [MQTT5-3.14.4-1] */
 static void test_what_is_around_a_bad_packet(void **state)
 {
     (void)state;
@@ -451,9 +496,11 @@ static void test_what_is_around_a_bad_packet(void **state)
         script_drain(&s, SIZE_MAX);
         tern__buf_clear(&s.out);
         assert_int_equal(script_publish(&s, 0, "t", "waits", NULL), 0);
-        assert_int_equal(script_recv(&s, v5 ? "30 04 00 01 'a' 00 40 02 00 01 41 02 00 02 40 02 00 02 30 04 00 01 'b' 00"
-                                            : "30 03 00 01 'a' 40 02 00 01 41 02 00 02 40 02 00 02 30 03 00 01 'b'"),
-                         TERN_E_MALFORMED);
+        assert_int_equal(
+            script_recv(
+                &s, v5 ? "30 04 00 01 'a' 00 40 02 00 01 41 02 00 02 40 02 00 02 30 04 00 01 'b' 00"
+                       : "30 03 00 01 'a' 40 02 00 01 41 02 00 02 40 02 00 02 30 03 00 01 'b'"),
+            TERN_E_MALFORMED);
         assert_string_equal(script_delivered(&s), "a=/0;");
         script_outcome(&s, &first, TERN_OUTCOME_DELIVERED, TERN_CAUSE_NONE, 0);
         assert_null(tern__engine_next_completion(s.engine));

@@ -211,7 +211,8 @@ int script_publish(script *s, uint8_t qos, const char *topic, const char *payloa
     return rc;
 }
 
-static void request(script *s, const char *filter, uint32_t flags, bool unsubscribe, tern__completion *completion)
+static void request(script *s, const char *filter, uint32_t flags, bool unsubscribe,
+                    tern__completion *completion)
 {
     tern_subscription *wish = NULL;
     if (completion != NULL) {

@@ -53,8 +53,9 @@ void script_expect(script *s, const char *hex);
 void script_drain(script *s, size_t limit);
 /* What is in s->out is these bytes; s->out is emptied. */
 void script_came_out(script *s, const char *hex);
-/* Input that no server may send: the answer is `error`, nothing of it is delivered, a version 5 server is told `reason`
- * in a DISCONNECT and a 3.1.1 one gets nothing more; the FAILED event names a rule or an offset. [C17] */
+/* Input that no server may send: the answer is `error`, nothing of it is delivered, a version 5
+ * server is told `reason` in a DISCONNECT and a 3.1.1 one gets nothing more; the FAILED event names
+ * a rule or an offset. [C17] */
 void script_refuses(script *s, const char *hex, int error, uint8_t reason);
 /* Advances time to the engine's deadlines one by one, up to now + us. */
 void script_wait(script *s, uint64_t us);

@@ -1,5 +1,5 @@
-/* Requests and wishes under stress: bytes with every property, codes, servers that shrink, and requests that cross.
- * [C21] [C7] SPDX-License-Identifier: Apache-2.0 */
+/* Requests and wishes under stress: bytes with every property, codes, servers that shrink, and
+ * requests that cross. [C21] [C7] SPDX-License-Identifier: Apache-2.0 */
 #include "engine/script.h"
 
 #include <stdio.h>
@@ -26,7 +26,8 @@ static void ready(tern__completion *completion)
 
 /* ---- bytes ---- */
 
-static void test_identifiers_and_user_properties(void **state) /* [MQTT5-3.8.2.1.2] [MQTT5-3.10.2.1.2] */
+static void test_identifiers_and_user_properties(
+    void **state) /* [MQTT5-3.8.2.1.2] [MQTT5-3.10.2.1.2] */
 {
     (void)state;
     static const struct {
@@ -36,7 +37,8 @@ static void test_identifiers_and_user_properties(void **state) /* [MQTT5-3.8.2.1
         {1, "82 16 00 01 0f 0b 01 26 00 01 'k' 00 01 'v' 26 00 01 'k' 00 00 00 01 'a' 02"},
         {127, "82 16 00 01 0f 0b 7f 26 00 01 'k' 00 01 'v' 26 00 01 'k' 00 00 00 01 'a' 02"},
         {128, "82 17 00 01 10 0b 80 01 26 00 01 'k' 00 01 'v' 26 00 01 'k' 00 00 00 01 'a' 02"},
-        {268435455, "82 19 00 01 12 0b ff ff ff 7f 26 00 01 'k' 00 01 'v' 26 00 01 'k' 00 00 00 01 'a' 02"},
+        {268435455,
+         "82 19 00 01 12 0b ff ff ff 7f 26 00 01 'k' 00 01 'v' 26 00 01 'k' 00 00 00 01 'a' 02"},
         {0, "82 14 00 01 0d 26 00 01 'k' 00 01 'v' 26 00 01 'k' 00 00 00 01 'a' 02"},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -51,16 +53,18 @@ static void test_identifiers_and_user_properties(void **state) /* [MQTT5-3.8.2.1
             assert_int_equal(tern__engine_subscribe(s.engine, wish, NULL, s.now), 0);
             script_expect(&s, version == TERN__V5 ? rows[i].subscribe : "82 06 00 01 00 01 'a' 02");
             assert_int_equal(tern__engine_unsubscribe(s.engine, wish, NULL, s.now), 0);
-            script_expect(&s, version == TERN__V5
-                                  ? "a2 13 00 02 0d 26 00 01 'k' 00 01 'v' 26 00 01 'k' 00 00 00 01 'a'"
-                                  : "a2 05 00 02 00 01 'a'");
+            script_expect(&s,
+                          version == TERN__V5
+                              ? "a2 13 00 02 0d 26 00 01 'k' 00 01 'v' 26 00 01 'k' 00 00 00 01 'a'"
+                              : "a2 05 00 02 00 01 'a'");
             tern_subscription_free(wish);
             script_free(&s);
         }
     }
 }
 
-/* Every legal combination is one byte of the wire; 3.1.1 has but the QoS. [MQTT5-3.8.3-5] [MQTT311-3.8.3-4] */
+/* Every legal combination is one byte of the wire; 3.1.1 has but the QoS. [MQTT5-3.8.3-5]
+ * [MQTT311-3.8.3-4] */
 static void test_every_combination_of_options(void **state)
 {
     (void)state;
@@ -71,7 +75,9 @@ static void test_every_combination_of_options(void **state)
             char hex[48];
             script_ready(&s, version);
             script_subscribe(&s, "a", flags, NULL);
-            (void)snprintf(hex, sizeof hex, version == TERN__V5 ? "82 07 00 01 00 00 01 'a' %02x" : "82 06 00 01 00 01 'a' %02x",
+            (void)snprintf(hex, sizeof hex,
+                           version == TERN__V5 ? "82 07 00 01 00 00 01 'a' %02x"
+                                               : "82 06 00 01 00 01 'a' %02x",
                            version == TERN__V5 ? flags : flags & 3);
             script_expect(&s, hex);
             script_free(&s);
@@ -87,11 +93,12 @@ static bool is_code(int version, bool unsubscribe, int code)
     static const uint8_t suback[] = {0, 1, 2, 0x80, 0x83, 0x87, 0x8f, 0x91, 0x97, 0x9e, 0xa1, 0xa2};
     static const uint8_t unsuback[] = {0, 0x11, 0x80, 0x83, 0x87, 0x8f, 0x91};
     if (version == TERN__V311) return code <= 2 || code == 0x80;
-    return unsubscribe ? memchr(unsuback, code, sizeof unsuback) != NULL : memchr(suback, code, sizeof suback) != NULL;
+    return unsubscribe ? memchr(unsuback, code, sizeof unsuback) != NULL
+                       : memchr(suback, code, sizeof suback) != NULL;
 }
 
-/* All 256 codes in the second place of three. [MQTT5-3.8.4-7] [MQTT5-3.9.3-1] [MQTT5-3.9.3-2] [MQTT5-3.11.3-1]
- * [MQTT5-3.11.3-2] [MQTT5-3.10.4-5] [MQTT311-3.9.3-1] [MQTT311-3.9.3-2] */
+/* All 256 codes in the second place of three. [MQTT5-3.8.4-7] [MQTT5-3.9.3-1] [MQTT5-3.9.3-2]
+ * [MQTT5-3.11.3-1] [MQTT5-3.11.3-2] [MQTT5-3.10.4-5] [MQTT311-3.9.3-1] [MQTT311-3.9.3-2] */
 static void test_every_code_in_its_place(void **state)
 {
     (void)state;
@@ -108,12 +115,14 @@ static void test_every_code_in_its_place(void **state)
             ready(&done);
             script_ready(&s, version);
             assert_int_equal(unsubscribe ? tern__engine_unsubscribe(s.engine, wish, &done, s.now)
-                                         : tern__engine_subscribe(s.engine, wish, &done, s.now), 0);
+                                         : tern__engine_subscribe(s.engine, wish, &done, s.now),
+                             0);
             tern_subscription_free(wish);
             script_drain(&s, SIZE_MAX);
             tern__buf_clear(&s.out);
             (void)snprintf(hex, sizeof hex, "%s %s 00 01 %s 00 %02x 00", unsubscribe ? "b0" : "90",
-                           version == TERN__V5 ? "06" : "05", version == TERN__V5 ? "00" : "", (unsigned)code);
+                           version == TERN__V5 ? "06" : "05", version == TERN__V5 ? "00" : "",
+                           (unsigned)code);
             (void)snprintf(codes, sizeof codes, "00 %02x 00", (unsigned)code);
             if (is_code(version, unsubscribe, code)) {
                 assert_int_equal(script_recv(&s, hex), 0);
@@ -144,14 +153,17 @@ static void test_a_wrong_number_of_codes(void **state)
             ready(&done);
             script_ready(&s, version);
             assert_int_equal(kind == 2 ? tern__engine_unsubscribe(s.engine, wish, &done, s.now)
-                                       : tern__engine_subscribe(s.engine, wish, &done, s.now), 0);
+                                       : tern__engine_subscribe(s.engine, wish, &done, s.now),
+                             0);
             tern_subscription_free(wish);
             script_drain(&s, SIZE_MAX);
             tern__buf_clear(&s.out);
             (void)snprintf(hex, sizeof hex, "%s %02x 00 01 %s%.*s", kind == 2 ? "b0" : "90",
-                           2 + count + (version == TERN__V5), version == TERN__V5 ? "00" : "", (int)count * 3, zeros);
+                           2 + count + (version == TERN__V5), version == TERN__V5 ? "00" : "",
+                           (int)count * 3, zeros);
             script_refuses(&s, hex, TERN_E_PROTOCOL, 0x82);
-            assert_null(tern__engine_next_completion(s.engine)); /* it waits for the next connection [C21] */
+            assert_null(tern__engine_next_completion(
+                s.engine)); /* it waits for the next connection [C21] */
             script_offline(&s);
             assert_int_equal(tern__engine_abandon(s.engine), 0);
             script_answered(&s, &done, TERN_E_CLOSED, "");
@@ -160,7 +172,8 @@ static void test_a_wrong_number_of_codes(void **state)
     }
 }
 
-/* An answer ends the request with its id, in whatever order answers come. [MQTT5-2.2.1-6] [MQTT311-2.3.1-7] */
+/* An answer ends the request with its id, in whatever order answers come. [MQTT5-2.2.1-6]
+ * [MQTT311-2.3.1-7] */
 static void test_answers_out_of_order(void **state)
 {
     (void)state;
@@ -174,7 +187,8 @@ static void test_answers_out_of_order(void **state)
     tern__buf_clear(&s.out);
     assert_int_equal(script_recv(&s, "b0 04 00 03 00 11"), 0);
     script_answered(&s, &done[2], 0, "11");
-    assert_int_equal(script_recv(&s, "90 04 00 02 00 00 90 04 00 02 00 00"), 0); /* the second one finds no request */
+    assert_int_equal(script_recv(&s, "90 04 00 02 00 00 90 04 00 02 00 00"),
+                     0); /* the second one finds no request */
     script_answered(&s, &done[1], 0, "00");
     assert_null(tern__engine_next_completion(s.engine));
     assert_int_equal(script_recv(&s, "90 04 00 01 00 80"), 0);
@@ -195,7 +209,8 @@ static void grant(script *s, unsigned first, unsigned last)
     }
 }
 
-/* Asked for again with other options: the later ones are renewed, once, at the place of the later. */
+/* Asked for again with other options: the later ones are renewed, once, at the place of the later.
+ */
 static void test_the_later_options_are_renewed(void **state)
 {
     (void)state;
@@ -230,7 +245,8 @@ static void test_only_what_was_granted_is_renewed(void **state)
         script_offline(&s);
         script_online(&s, NULL);
         char hex[64];
-        (void)snprintf(hex, sizeof hex, "82 0d 00 %02x 00 00 02 'bb' 11 00 02 'dd' 11", 2 + (unsigned)i);
+        (void)snprintf(hex, sizeof hex, "82 0d 00 %02x 00 00 02 'bb' 11 00 02 'dd' 11",
+                       2 + (unsigned)i);
         script_expect(&s, hex);
     }
     /* Refused where it was granted before: that filter is gone too. */
@@ -241,7 +257,8 @@ static void test_only_what_was_granted_is_renewed(void **state)
     script_free(&s);
 }
 
-/* A session that is there is not asked again, however often the link breaks; a lost one is, before anything else. [C7] */
+/* A session that is there is not asked again, however often the link breaks; a lost one is, before
+ * anything else. [C7] */
 static void test_renewed_only_when_the_session_is_lost(void **state)
 {
     (void)state;
@@ -261,7 +278,8 @@ static void test_renewed_only_when_the_session_is_lost(void **state)
     for (int i = 0; i < 3; i++)
         assert_int_equal(script_publish(&s, 1, "t", "", NULL), 0);
     script_online(&s, NULL);
-    script_expect(&s, "82 07 00 02 00 00 01 'a' 11 32 06 00 01 't' 00 03 00 32 06 00 01 't' 00 04 00 32 06 00 01 't' 00 05 00");
+    script_expect(&s, "82 07 00 02 00 00 01 'a' 11 32 06 00 01 't' 00 03 00 32 06 00 01 't' 00 04 "
+                      "00 32 06 00 01 't' 00 05 00");
     script_offline(&s); /* the renewal was not answered: it is made again, session or not */
     script_online(&s, "20 03 01 00 00");
     script_drain(&s, SIZE_MAX);
@@ -273,7 +291,8 @@ static void test_renewed_only_when_the_session_is_lost(void **state)
     script_free(&s);
 }
 
-/* A renewal never exceeds what the server takes, in whatever pieces the filters were asked for. [MQTT5-3.2.2-15] */
+/* A renewal never exceeds what the server takes, in whatever pieces the filters were asked for.
+ * [MQTT5-3.2.2-15] */
 static void renewed_in_pieces(unsigned per_request, unsigned maximum)
 {
     enum { FILTERS = 60 };
@@ -293,7 +312,8 @@ static void renewed_in_pieces(unsigned per_request, unsigned maximum)
         tern_subscription_free(wish);
         script_drain(&s, SIZE_MAX);
         tern__buf_clear(&s.out);
-        uint8_t suback[5 + FILTERS] = {0x90, (uint8_t)(3 + per_request), 0, (uint8_t)(1 + i / per_request), 0};
+        uint8_t suback[5 + FILTERS] = {0x90, (uint8_t)(3 + per_request), 0,
+                                       (uint8_t)(1 + i / per_request), 0};
         assert_int_equal(script_recv_bytes(&s, suback, 5 + per_request), 0);
     }
     script_offline(&s);
@@ -305,7 +325,8 @@ static void renewed_in_pieces(unsigned per_request, unsigned maximum)
         const size_t len = script_packet_len(s.out.data + at, s.out.len - at, &head);
         assert_true(len != 0 && len <= maximum);
         assert_int_equal(s.out.data[at], 0x82);
-        for (size_t filter = at + head + 3; filter < at + len; filter += 13) { /* in order, none twice */
+        for (size_t filter = at + head + 3; filter < at + len;
+             filter += 13) { /* in order, none twice */
             char name[24];
             (void)snprintf(name, sizeof name, "filter/%03u", found++);
             assert_memory_equal(s.out.data + filter + 2, name, 10);
@@ -349,7 +370,9 @@ static void test_given_up_while_it_waits(void **state)
         script_online(&s, v5 ? "20 03 01 00 00" : "20 02 01 00");
         script_expect(&s, v5 ? "82 07 00 03 00 00 01 'a' 01 a2 06 00 04 00 00 01 'a'"
                              : "82 06 00 03 00 01 'a' 01 a2 05 00 04 00 01 'a'");
-        assert_int_equal(script_recv(&s, v5 ? "90 04 00 03 00 01 b0 04 00 04 00 00" : "90 03 00 03 01 b0 02 00 04"), 0);
+        assert_int_equal(script_recv(&s, v5 ? "90 04 00 03 00 01 b0 04 00 04 00 00"
+                                            : "90 03 00 03 01 b0 02 00 04"),
+                         0);
         script_answered(&s, &asked, 0, "01");
         script_answered(&s, &given_up, 0, v5 ? "00" : "");
         script_offline(&s);
@@ -359,7 +382,8 @@ static void test_given_up_while_it_waits(void **state)
     }
 }
 
-/* The session is lost before the UNSUBACK: whatever order the packets take, the filter is gone at the end. */
+/* The session is lost before the UNSUBACK: whatever order the packets take, the filter is gone at
+ * the end. */
 static void test_given_up_and_then_the_session_is_lost(void **state)
 {
     (void)state;
@@ -417,8 +441,8 @@ static void test_a_wish_waits_through_everything(void **state)
     script_free(&s);
 }
 
-/* Ids of requests and messages come from one pool; where all are taken a request waits for the next free one.
- * [MQTT5-2.2.1-3] */
+/* Ids of requests and messages come from one pool; where all are taken a request waits for the next
+ * free one. [MQTT5-2.2.1-3] */
 static void test_a_request_waits_for_an_id(void **state)
 {
     (void)state;

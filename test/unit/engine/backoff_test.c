@@ -105,6 +105,61 @@ static void attempts_run_out(void **state)
     assert_false(tern__backoff_next(&b, &delay));
 }
 
+/* Each delay of each mode, 200 doublings long, lies where its rule puts it; the rule is worked out here in exact arithmetic. */
+static void every_delay_keeps_to_its_rule(void **state)
+{
+    (void)state;
+    static const uint32_t bases[] = {1, 7, 1000, 60000, 4000000000u};
+    static const uint32_t maxima[] = {1, 1000, 30000, 3600000, UINT32_MAX};
+    for (size_t i = 0; i < 25; i++) {
+        const uint64_t base = bases[i / 5];
+        const uint64_t maximum = maxima[i % 5];
+        for (int jitter = TERN_JITTER_PROPORTIONAL; jitter <= TERN_JITTER_DECORRELATED; jitter++) {
+            tern__backoff b;
+            uint64_t doubled = base < maximum ? base : maximum;
+            uint64_t last = 0;
+            tern__backoff_init(&b, bases[i / 5], maxima[i % 5], (tern_jitter)jitter, 0, 0, i);
+            for (int n = 1; n <= 200; n++) {
+                uint32_t delay = 0;
+                assert_true(tern__backoff_next(&b, &delay));
+                uint64_t low = doubled;
+                uint64_t high = doubled;
+                if (jitter == TERN_JITTER_PROPORTIONAL) {
+                    low = doubled - doubled / 4;
+                    high = doubled + doubled / 4;
+                } else if (jitter == TERN_JITTER_FULL) {
+                    low = base < doubled ? base : doubled;
+                } else if (jitter == TERN_JITTER_DECORRELATED) {
+                    high = n == 1 ? base : last * 3;
+                    if (high > maximum) high = maximum;
+                    low = base < high ? base : high;
+                }
+                assert_true(delay >= low && delay <= high);
+                last = delay;
+                doubled = doubled * 2 < maximum ? doubled * 2 : maximum;
+            }
+        }
+    }
+}
+
+/* The same seed gives the same delays: a run can be repeated. */
+static void a_seed_decides(void **state)
+{
+    (void)state;
+    for (int jitter = TERN_JITTER_PROPORTIONAL; jitter <= TERN_JITTER_DECORRELATED; jitter++) {
+        tern__backoff one;
+        tern__backoff two;
+        tern__backoff_init(&one, 100, 60000, (tern_jitter)jitter, 0, 0, 77);
+        tern__backoff_init(&two, 100, 60000, (tern_jitter)jitter, 0, 0, 77);
+        for (int n = 0; n < 50; n++) {
+            uint32_t first = 0;
+            uint32_t second = 0;
+            assert_true(tern__backoff_next(&one, &first) && tern__backoff_next(&two, &second));
+            assert_int_equal(first, second);
+        }
+    }
+}
+
 /* The largest values that the options take. */
 static void extremes_do_not_overflow(void **state)
 {
@@ -131,6 +186,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(doubling_ends_at_the_maximum),    cmocka_unit_test(the_spread_stays_at_the_maximum),
         cmocka_unit_test(clients_do_not_wait_together),    cmocka_unit_test(a_short_connection_is_no_success),
+        cmocka_unit_test(every_delay_keeps_to_its_rule),   cmocka_unit_test(a_seed_decides),
         cmocka_unit_test(attempts_run_out),                cmocka_unit_test(extremes_do_not_overflow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
