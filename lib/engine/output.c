@@ -292,7 +292,8 @@ static bool is_stuck(tern__engine *e)
     tern__chunk *chunk;
     uint32_t index;
     if (e->output.count != 0) return false; /* what goes out first makes room */
-    if (e->output.control.len != 0 || e->requests.stalled) return true;
+    if (e->output.control.len != 0) return true;
+    if (e->requests.stalled && e->inflight.used < UINT16_MAX) return true; /* else an answer brings the id that it waits for */
     if (e->redeliver != 0) return e->quota > 0;
     const tern__entry *entry = tern__outbox_next(&e->outbox, &chunk, &index);
     return entry != NULL && (entry->qos == 0 || e->quota > 0);
