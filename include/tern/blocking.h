@@ -21,8 +21,9 @@ TERN_BEGIN_DECLS
  * and as tern_client_connect_wait(). Thread: any. Blocks: up to timeout_ms. (MQTT 5 section 3.1) */
 TERN_API int tern_client_open_wait(tern_client **client, const char *url, uint32_t timeout_ms);
 /** Connects a configured client and waits for the CONNACK. Errors: as tern_client_connect();
- * TERN_E_REFUSED and what else stopped it; and where it is still trying at the deadline the last
- * error, for example TERN_E_RESOLVE or TERN_E_CONNECT, or TERN_E_TIMEOUT where there is none yet.
+ * TERN_E_REFUSED and what else stopped it; and where it is still trying at the deadline why the
+ * last attempt failed, for example TERN_E_RESOLVE or TERN_E_CONNECT, or TERN_E_TIMEOUT where none
+ * has.
  * Thread: any. Blocks: up to timeout_ms. (MQTT 5 section 3.1) */
 TERN_API int tern_client_connect_wait(tern_client *client, uint32_t timeout_ms);
 /** Publishes and waits for the outcome: 0 where it is DELIVERED, or SENT for QoS 0. Errors: as

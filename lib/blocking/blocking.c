@@ -26,6 +26,18 @@ static uint32_t time_left(uint64_t deadline_ms)
     return now < deadline_ms ? (uint32_t)(deadline_ms - now) : 0;
 }
 
+/* Whether the client's last error says why it is not connected yet; else it is that of some other call. */
+static int tells_of_connection(int error)
+{
+    switch (tern_error_class_of(error)) {
+    case TERN_CLASS_NETWORK:
+    case TERN_CLASS_TLS:
+    case TERN_CLASS_PROTOCOL:
+    case TERN_CLASS_REFUSED: return 1;
+    default: return 0;
+    }
+}
+
 int tern_client_connect_wait(tern_client *client, uint32_t timeout_ms)
 {
     tern_token *token;
@@ -33,8 +45,8 @@ int tern_client_connect_wait(tern_client *client, uint32_t timeout_ms)
     if (rc != 0) return rc;
     rc = await(token, timeout_ms);
     if (rc != TERN_E_TIMEOUT) return rc;
-    int cause = tern_client_copy_error_text(client, NULL, 0); /* why it did not connect so far */
-    return cause != 0 ? cause : rc;
+    int last = tern_client_copy_error_text(client, NULL, 0);
+    return tells_of_connection(last) ? last : rc;
 }
 
 int tern_client_open_wait(tern_client **client, const char *url, uint32_t timeout_ms)

@@ -399,6 +399,16 @@ static void execute_request(tern_client *client, tern__command *command, uint64_
     if (rc != 0) tern__token_finish_error(command->token, rc, NULL);
 }
 
+static void execute_flush(tern__link *link, tern_token *token)
+{
+    tern__list abandoned;
+    tern__list_init(&abandoned);
+    tern__token_find_abandoned(&link->flushes, &abandoned);
+    tern__list_append(&link->flushes, &token->link);
+    tern__list *node;
+    while ((node = tern__list_shift(&abandoned)) != NULL) tern_token_unref(TERN__CONTAINER(node, tern_token, link));
+}
+
 void tern__link_execute(tern_client *client, tern__command *command, uint64_t now)
 {
     tern__link *link = &client->link;
@@ -412,7 +422,7 @@ void tern__link_execute(tern_client *client, tern__command *command, uint64_t no
     case TERN__COMMAND_CLOSE: execute_close(client, command, now); return; /* part of the client */
     case TERN__COMMAND_SUBSCRIBE:
     case TERN__COMMAND_UNSUBSCRIBE: execute_request(client, command, now); break;
-    case TERN__COMMAND_FLUSH: tern__list_append(&link->flushes, &command->token->link); break;
+    case TERN__COMMAND_FLUSH: execute_flush(link, command->token); break;
     }
     tern__command_free(command);
 }

@@ -195,11 +195,16 @@ void tern__mailbox_acknowledge(tern__mailbox *mailbox, uint64_t epoch, uint32_t 
 
 int tern__mailbox_add_receiver(tern__mailbox *mailbox, tern_token *token)
 {
+    tern__list abandoned;
+    tern__list_init(&abandoned);
     lock(mailbox);
+    tern__token_find_abandoned(&mailbox->receivers, &abandoned);
     bool there = !tern__list_empty(&mailbox->blocks);
     int rc = mailbox->handles ? TERN_E_STATE : mailbox->closing && !there ? TERN_E_CLOSED : 0;
     if (rc == 0 && !there) tern__list_append(&mailbox->receivers, &token->link);
     unlock(mailbox);
+    tern__list *link;
+    while ((link = tern__list_shift(&abandoned)) != NULL) tern_token_unref(TERN__CONTAINER(link, tern_token, link));
     if (rc == 0 && there) tern__token_finish(token, NULL);
     return rc;
 }

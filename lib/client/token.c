@@ -104,6 +104,19 @@ void tern__token_run(tern_token *token)
     tern_token_unref(token);
 }
 
+void tern__token_find_abandoned(tern__list *list, tern__list *abandoned)
+{
+    tern__list *link = list->next;
+    while (link != list) {
+        tern_token *token = TERN__CONTAINER(link, tern_token, link);
+        link = link->next;
+        /* Where the last reference is the library's, nobody can set a callback any more. */
+        if (atomic_load_explicit(&token->refs, memory_order_acquire) != 1 || token->callback != NULL) continue;
+        tern__list_remove(&token->link);
+        tern__list_append(abandoned, &token->link);
+    }
+}
+
 void tern__token_nudge(tern_token *token)
 {
     tern__mutex_lock(&token->lock);

@@ -38,6 +38,9 @@ void tern__token_finish(tern_token *token, char *text);
 void tern__token_finish_error(tern_token *token, int error, const char *text);
 /* Runs its callback; called where callbacks run, once. Takes the reference that the mailbox held. */
 void tern__token_run(tern_token *token);
+/* Moves from `list` to `abandoned` the tokens that nobody will ever look at: given back, as by a wait that timed out, and
+ * without a callback. The library's references of those moved are the caller's to give back. */
+void tern__token_find_abandoned(tern__list *list, tern__list *abandoned);
 /* Wakes whoever waits for it, to look again whether waiting makes sense. */
 void tern__token_nudge(tern_token *token);
 /* An error for a publish's outcome. */
