@@ -46,7 +46,7 @@ lane_main() {
 
 lane_asan() {
     build asan -DTERN_SANITIZE=address,undefined
-    UBSAN_OPTIONS=print_stacktrace=1 check asan
+    UBSAN_OPTIONS=print_stacktrace=1 LSAN_OPTIONS="suppressions=$root/test/lsan.supp" check asan
 }
 
 lane_tsan() {

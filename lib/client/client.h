@@ -13,6 +13,7 @@
 #include "client/command.h"
 #include "client/mailbox.h"
 #include "client/options.h"
+#include "client/trace.h"
 #include "engine/backoff.h"
 #include "engine/engine.h"
 #include "platform/poller.h"
@@ -44,6 +45,8 @@ typedef struct tern__link {
     tern__stream *stream;
     tern__source source; /* the stream's readiness */
     bool write_blocked;  /* the socket took less than it was given */
+    tern__trace sent;    /* where the log stands, at level TRACE */
+    tern__trace received;
     bool paused;         /* reading is paused */
     size_t last_block;   /* capacity of the block that was handed over last */
     bool closable;       /* the engine's last bytes are in the output: flush and close */

@@ -72,7 +72,7 @@ static void start_attempt(tern_client *client, uint64_t now)
     link->state = TERN__LINK_OPENING;
     link->version = attempt_version(link);
     link->attempt++;
-    link->tried++;
+    if (!link->falling_back) link->tried++; /* else it is the same server once more */
     link->retry_at = UINT64_MAX;
     link->deadline = now + (uint64_t)link->options->connect_timeout_ms * 1000;
     tern__report(client, TERN_EVENT_CONNECTING, NULL, -1);
@@ -139,6 +139,9 @@ static void on_opened(void *user_data, tern__stream *stream, const tern__connect
     } else {
         tern__connect_config config;
         fill_config(link, &config);
+        tern__log_write(&client->log, TERN_LOG_DEBUG, "transport to %s is open: CONNECT with MQTT %s, keep alive %u s",
+                        link->options->servers[link->server].uri.display, config.version == TERN__V5 ? "5" : "3.1.1",
+                        config.keep_alive);
         link->state = TERN__LINK_GREETING;
         tern__loop_open(client, stream, &config, now);
     }
@@ -176,17 +179,19 @@ static void stop(tern_client *client, const tern__failure *failure)
     finish_connects(client, failure != NULL ? failure->error : TERN_E_CANCELLED, text);
 }
 
-/* Whether this attempt's end means that the server does not speak MQTT 5; then 3.1.1 is tried at once. */
+/* Whether this attempt's end means that the server does not speak its version; then the other one is tried at once. */
 static bool fall_back(tern__link *link, const tern__failure *failure, bool greeting)
 {
     if (link->options->version != TERN_VERSION_AUTO || !greeting) return false;
-    if (link->version == TERN__V311) {
-        link->falling_back = false; /* that was not it either: the next attempt tries 5 again */
-        return false;
-    }
+    int *known = &link->options->servers[link->server].known_version;
     bool refused = failure->reason == 0x84;
-    bool closed = failure->error == TERN_E_CONNECTION_LOST &&
-                  link->options->servers[link->server].known_version == 0;
+    if (link->version == TERN__V311) {
+        bool changed = refused && *known == TERN__V311; /* it spoke 3.1.1 once, and does not any more */
+        if (changed) *known = 0;
+        link->falling_back = false; /* that was not it either: the next attempt tries 5 again */
+        return changed;
+    }
+    bool closed = failure->error == TERN_E_CONNECTION_LOST && *known == 0;
     link->falling_back = refused || closed;
     return link->falling_back;
 }
@@ -235,7 +240,8 @@ void tern__link_lost(tern_client *client, const tern__failure *failure, uint64_t
     tern__failure told = *failure;
     if (!was_up && told.step == TERN_STEP_SESSION) told.step = TERN_STEP_MQTT;
     bool again = fall_back(link, &told, state == TERN__LINK_GREETING);
-    bool final = link->closing || (!again && told.fatal && !link->options->retry_refused);
+    bool draining = link->draining && now < link->close_deadline;
+    bool final = (link->closing && !draining) || (!again && told.fatal && !link->options->retry_refused);
     size_t server = link->server;
     int64_t delay = again ? 0 : final ? -1 : plan_retry(link, was_up);
     size_t next = link->server;
@@ -472,7 +478,9 @@ static bool progress_close(tern_client *client, uint64_t now)
     tern__link *link = &client->link;
     if (link->state == TERN__LINK_CLOSED || link->state == TERN__LINK_LEAVING) return false;
     bool late = now >= link->close_deadline;
-    if (link->draining && !late && tern__engine_open_count(client->engine) != 0) return false;
+    /* Without a connection to come there is nothing to wait for. */
+    bool may_drain = link->draining && !late && link->state != TERN__LINK_IDLE;
+    if (may_drain && tern__engine_open_count(client->engine) != 0) return false;
     if (link->state != TERN__LINK_IDLE) {
         uint64_t patience = now + LEAVE_MS * 1000u;
         if (link->draining && link->close_deadline < patience) patience = link->close_deadline;

@@ -111,6 +111,11 @@ static void sync_engine(tern_client *client)
     tern__mutex_unlock(&client->lock);
 }
 
+static inline bool traces(const tern_client *client)
+{
+    return tern__log_on(&client->log, TERN_LOG_TRACE);
+}
+
 static void watch(tern_client *client)
 {
     tern__link *link = &client->link;
@@ -134,6 +139,7 @@ static void write_out(tern_client *client, uint64_t now)
         if (rc == 0 && count == 0) return;
         if (rc == 0) rc = tern__stream_write(link->stream, pieces, count, &sent);
         if (rc == 0) {
+            if (traces(client)) tern__trace_pieces(&link->sent, &client->log, "sent", pieces, sent);
             tern__engine_sent(client->engine, sent, now);
         } else if (rc == TERN_E_AGAIN) {
             link->write_blocked = true;
@@ -183,6 +189,7 @@ static void read_in(tern_client *client, uint64_t now)
             lose(client, rc, tern__stream_os_error(link->stream), now);
             return;
         }
+        if (traces(client)) tern__trace_bytes(&link->received, &client->log, "received", data, n);
         rc = tern__engine_received(client->engine, n, now);
         pump_events(client, now);
         update_pause(client, now);
@@ -296,6 +303,7 @@ void tern__loop_open(tern_client *client, tern__stream *stream, const tern__conn
     tern__link *link = &client->link;
     link->stream = stream;
     link->write_blocked = false;
+    link->sent = link->received = (tern__trace){0};
     link->source.ready = on_stream_ready;
     tern__stream_set_source(stream, &link->source);
     int rc = tern__engine_opened(client->engine, config, now);
@@ -316,8 +324,9 @@ void tern__loop_flush(tern_client *client, uint64_t now)
     size_t sent = 0;
     if (link->stream == NULL || tern__engine_output(client->engine, now, pieces, PIECES, &count) != 0)
         return;
-    if (count != 0 && tern__stream_write(link->stream, pieces, count, &sent) == 0)
-        tern__engine_sent(client->engine, sent, now);
+    if (count == 0 || tern__stream_write(link->stream, pieces, count, &sent) != 0) return;
+    if (traces(client)) tern__trace_pieces(&link->sent, &client->log, "sent", pieces, sent);
+    tern__engine_sent(client->engine, sent, now);
 }
 
 void tern__loop_hang_up(tern_client *client, uint64_t now)

@@ -72,12 +72,19 @@ static char *copy_text(const char *text)
     return text != NULL && text[0] != '\0' ? tern__strdup(text) : NULL;
 }
 
+/* A failure is a warning while it is tried again, and an error when it is for good. */
+static tern_log_level level_of(tern_event_kind kind, const tern__failure *failure)
+{
+    if (failure == NULL) return TERN_LOG_INFO;
+    return kind == TERN_EVENT_STOPPED ? TERN_LOG_ERROR : TERN_LOG_WARNING;
+}
+
 void tern__report(tern_client *client, tern_event_kind kind, const tern__failure *failure, int64_t retry_ms)
 {
     char text[1000] = "";
     describe(client, kind, failure, retry_ms, text, sizeof text);
     tern__log_clean(text);
-    tern__log_write(&client->log, failure != NULL ? TERN_LOG_WARNING : TERN_LOG_INFO, "%s", text);
+    tern__log_write(&client->log, level_of(kind, failure), "%s", text);
     if (failure != NULL) (void)tern__client_fail(client, failure->error, "%s", text);
     tern_event *event = tern__event_new(kind);
     if (event == NULL) return; /* the log and the last error have it */

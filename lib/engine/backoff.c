@@ -14,11 +14,13 @@ void tern__backoff_init(tern__backoff *backoff, uint32_t base_ms, uint32_t maxim
     backoff->attempts = attempts;
     backoff->stable_ms = stable_ms;
     backoff->seed = seed;
+    backoff->started = 1;
 }
 
 void tern__backoff_reset(tern__backoff *backoff)
 {
     backoff->made = 0;
+    backoff->started = 1; /* the application's own */
     backoff->last_ms = 0;
     backoff->connected_at = 0;
 }
@@ -33,6 +35,7 @@ void tern__backoff_lost(tern__backoff *backoff, uint64_t now)
     uint64_t since = backoff->connected_at;
     backoff->connected_at = 0;
     if (since != 0 && now - since >= (uint64_t)backoff->stable_ms * 1000) tern__backoff_reset(backoff);
+    backoff->started = 0;
 }
 
 /* SplitMix64: small, and good enough to spread waits. */
@@ -54,7 +57,8 @@ static uint32_t between(tern__backoff *backoff, uint64_t low, uint64_t high)
 bool tern__backoff_next(tern__backoff *backoff, uint32_t *delay_ms)
 {
     enum { LAST_DOUBLING = 32 }; /* more than any maximum, and no overflow */
-    if (backoff->attempts != 0 && backoff->made + 1 >= backoff->attempts) return false;
+    if (backoff->attempts != 0 && backoff->started >= backoff->attempts) return false;
+    backoff->started++;
     unsigned doublings = backoff->made < LAST_DOUBLING ? backoff->made : LAST_DOUBLING;
     uint64_t delay = (uint64_t)backoff->base_ms << doublings;
     if (delay > backoff->maximum_ms) delay = backoff->maximum_ms; /* before the jitter: a herd never re-forms [C18] */

@@ -15,6 +15,7 @@ typedef struct tern__backoff {
     uint32_t attempts;  /* in a row; 0 = no limit */
     uint32_t stable_ms; /* a connection that lasts this long starts the delays over */
     uint32_t made;      /* delays given since the last stable connection */
+    uint32_t started;   /* attempts since the last connection */
     uint32_t last_ms;   /* the last one, for decorrelated jitter */
     uint64_t connected_at; /* 0: not connected */
     uint64_t seed;

@@ -294,6 +294,73 @@ static void a_known_server_is_not_degraded(void **state)
     rig_free(&r);
 }
 
+/* An old server that was replaced by one that speaks 5 alone is spoken to in 5 again. */
+static bool only_v5(mock_broker *broker, mock_peer *peer, const tern__packet *packet, void *user_data)
+{
+    (void)broker;
+    (void)user_data;
+    if (packet->type != TERN__CONNECT || mock_version(peer) == 5) return false;
+    mock_send_raw(peer, "\x20\x02\x00\x01", 4);
+    mock_hang_up(peer);
+    return true;
+}
+
+static void an_upgraded_server_is_spoken_to_in_5(void **state)
+{
+    (void)state;
+    rig r;
+    rig_init(&r);
+    mock_rules rules = {.only_v311 = true};
+    mock_broker_set_rules(r.broker, &rules);
+    rig_connect(&r);
+    assert_true(watch_wait(&r.watch, TERN_EVENT_CONNECTED, 1, PATIENCE));
+    assert_int_equal(watch_last(&r.watch, TERN_EVENT_CONNECTED).version, TERN_VERSION_311);
+    mock_broker_set_rules(r.broker, &(mock_rules){0});
+    mock_broker_set_script(r.broker, only_v5, NULL);
+    mock_broker_cut(r.broker);
+    assert_true(watch_wait(&r.watch, TERN_EVENT_CONNECTED, 2, PATIENCE));
+    assert_int_equal(watch_last(&r.watch, TERN_EVENT_CONNECTED).version, TERN_VERSION_5);
+    assert_int_equal(watch_count(&r.watch, TERN_EVENT_STOPPED), 0);
+    rig_free(&r);
+}
+
+/* Draining goes on over a lost connection, until the deadline. [C12] */
+static void closing_drains_over_a_lost_connection(void **state)
+{
+    (void)state;
+    rig r;
+    rig_init(&r);
+    mock_rules rules = {.no_acks = true};
+    mock_broker_set_rules(r.broker, &rules);
+    rig_connect(&r);
+    tern_token *message = NULL;
+    tern_token *closed = NULL;
+    assert_int_equal(tern_client_publish_token(r.client, "t", "x", 1, TERN_QOS_1, &message), 0);
+    assert_true(mock_broker_wait(r.broker, TERN__PUBLISH, 1, PATIENCE));
+    assert_int_equal(tern_client_close(r.client, 1, PATIENCE, &closed), 0);
+    mock_broker_set_rules(r.broker, &(mock_rules){0});
+    mock_broker_cut(r.broker);
+    assert_int_equal(tern_token_wait(closed, PATIENCE), 0);
+    assert_int_equal(tern_token_outcome(message), TERN_OUTCOME_DELIVERED);
+    tern_token_unref(message);
+    tern_token_unref(closed);
+    rig_free(&r);
+}
+
+/* A client that was never told to connect has nothing to wait for. */
+static void draining_without_a_connection_ends_at_once(void **state)
+{
+    (void)state;
+    tern_client *client = NULL;
+    tern_token *message = NULL;
+    assert_int_equal(tern_client_new(&client, NULL), 0);
+    assert_int_equal(tern_client_publish_token(client, "t", "x", 1, TERN_QOS_1, &message), 0);
+    assert_int_equal(tern_client_close_wait(client, UINT32_MAX), 0);
+    assert_int_equal(tern_token_outcome(message), TERN_OUTCOME_NOT_SENT);
+    tern_token_unref(message);
+    tern_client_free(client);
+}
+
 /* New options count from the next attempt on. */
 static void options_are_replaced_between_attempts(void **state)
 {
@@ -376,6 +443,9 @@ int main(void)
         cmocka_unit_test(the_next_server_takes_over),
         cmocka_unit_test(an_old_server_is_spoken_to_in_3_1_1),
         cmocka_unit_test(a_known_server_is_not_degraded),
+        cmocka_unit_test(an_upgraded_server_is_spoken_to_in_5),
+        cmocka_unit_test(closing_drains_over_a_lost_connection),
+        cmocka_unit_test(draining_without_a_connection_ends_at_once),
         cmocka_unit_test(options_are_replaced_between_attempts),
         cmocka_unit_test(the_session_is_resumed),
         cmocka_unit_test(a_disconnect_is_no_failure),

@@ -152,6 +152,28 @@ static void log_session(tern_log_level level, lines *l)
     }
 }
 
+/* Level TRACE tells each packet, however the bytes are cut; DEBUG each step; ERROR what is for good. */
+static void each_level_has_its_records(void **state)
+{
+    (void)state;
+    static const char *const traced[] = {"sent CONNECT, ", "received CONNACK, ", "sent SUBSCRIBE of packet id 1, ",
+                                         "received SUBACK of packet id 1, ", "sent PUBLISH at QoS 1, ",
+                                         "received PUBLISH at QoS 1, ", "sent PUBACK of packet id ",
+                                         "received PUBACK of packet id ", "sent DISCONNECT, "};
+    lines l;
+    log_session(TERN_LOG_TRACE, &l);
+    for (size_t i = 0; i < sizeof traced / sizeof traced[0]; i++)
+        if (strstr(l.text, traced[i]) == NULL) fail_msg("no \"%s\" in: %s", traced[i], l.text);
+    free(l.text);
+    log_session(TERN_LOG_DEBUG, &l);
+    assert_non_null(strstr(l.text, "is open: CONNECT"));
+    assert_null(strstr(l.text, "sent PUBLISH"));
+    free(l.text);
+    log_session(TERN_LOG_ERROR, &l); /* the refused credentials stopped it */
+    assert_non_null(strstr(l.text, "stopped connecting"));
+    free(l.text);
+}
+
 static void no_secret_is_logged(void **state)
 {
     (void)state;
@@ -172,6 +194,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_tell_what_happened),
         cmocka_unit_test(no_secret_is_logged),
+        cmocka_unit_test(each_level_has_its_records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

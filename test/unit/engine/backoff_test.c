@@ -103,6 +103,12 @@ static void attempts_run_out(void **state)
     assert_true(tern__backoff_next(&b, &delay));
     tern__backoff_init(&b, 1, 1, TERN_JITTER_NONE, 1, 1000, 1);
     assert_false(tern__backoff_next(&b, &delay));
+    for (int stable = 0; stable <= 1; stable++) { /* after a connection they all count anew */
+        tern__backoff_connected(&b, 10 * SECOND);
+        tern__backoff_lost(&b, stable ? 20 * SECOND : 10 * SECOND);
+        assert_true(tern__backoff_next(&b, &delay));
+        assert_false(tern__backoff_next(&b, &delay));
+    }
 }
 
 /* Each delay of each mode, 200 doublings long, lies where its rule puts it; the rule is worked out here in exact arithmetic. */
