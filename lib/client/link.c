@@ -409,10 +409,9 @@ static void execute_flush(tern__link *link, tern_token *token)
 {
     tern__list abandoned;
     tern__list_init(&abandoned);
-    tern__token_find_abandoned(&link->flushes, &abandoned);
+    tern__token_pick_abandoned(&link->flushes, &abandoned);
+    tern__token_drop(&abandoned);
     tern__list_append(&link->flushes, &token->link);
-    tern__list *node;
-    while ((node = tern__list_shift(&abandoned)) != NULL) tern_token_unref(TERN__CONTAINER(node, tern_token, link));
 }
 
 void tern__link_execute(tern_client *client, tern__command *command, uint64_t now)
