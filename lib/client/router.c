@@ -78,6 +78,24 @@ static tern__route_node *child_add(tern__route_node *node, const char *text, siz
     return child;
 }
 
+/* The child leaves the table; those behind it close up, so that no search ends too early. */
+static void child_remove(tern__route_node *node, const tern__route_node *child)
+{
+    size_t mask = node->child_cap - 1;
+    size_t hole = child->text_hash & mask;
+    while (node->children[hole] != child) hole = (hole + 1) & mask;
+    node->children[hole] = NULL;
+    for (size_t i = (hole + 1) & mask; node->children[i] != NULL; i = (i + 1) & mask) {
+        tern__route_node *moved = node->children[i];
+        node->children[i] = NULL;
+        table_put(node->children, node->child_cap, moved);
+    }
+    if (--node->child_count != 0) return;
+    tern__free(node->children);
+    node->children = NULL;
+    node->child_cap = 0;
+}
+
 int tern__router_init(tern__router *router)
 {
     memset(router, 0, sizeof *router);
@@ -129,13 +147,14 @@ static size_t level_len(const char *text, size_t len, size_t at)
     return slash != NULL ? (size_t)(slash - (text + at)) : len - at;
 }
 
-/* The handler's place for a filter, made where `make` says so; NULL where it is not there or memory ran out. */
-static tern__handler **place(tern__router *router, const char *filter, size_t len, bool make)
+/* The handler's place for a filter, and its node; made where `make` says so; NULL where it is not there or memory ran out. */
+static tern__handler **place(tern__router *router, const char *filter, size_t len, bool make, tern__route_node **owner)
 {
     if (router->root == NULL && make) router->root = node_new(NULL, "", 0);
     tern__route_node *node = router->root;
     for (size_t at = 0; node != NULL;) {
         size_t n = level_len(filter, len, at);
+        *owner = node;
         if (n == 1 && filter[at] == '#') return &node->hash;
         tern__route_node *child;
         if (n == 1 && filter[at] == '+') {
@@ -147,6 +166,7 @@ static tern__handler **place(tern__router *router, const char *filter, size_t le
         }
         node = child;
         at += n;
+        *owner = node;
         if (at == len) return node != NULL ? &node->here : NULL;
         at++;
     }
@@ -159,9 +179,28 @@ static void retire(tern__router *router, tern__handler *handler)
     tern__list_append(&router->retired, &handler->retired);
 }
 
+/* Nodes that lead to no handler any more go: filters that come and go leave nothing behind. */
+static void prune(tern__router *router, tern__route_node *node)
+{
+    while (node != NULL && node->here == NULL && node->hash == NULL && node->plus == NULL && node->child_count == 0) {
+        tern__route_node *parent = node->parent;
+        if (parent == NULL) {
+            router->root = NULL;
+        } else if (parent->plus == node) {
+            parent->plus = NULL;
+        } else {
+            child_remove(parent, node);
+        }
+        tern__free(node->children);
+        tern__free(node);
+        node = parent;
+    }
+}
+
 static int set_locked(tern__router *router, const char *filter, size_t len, tern__handler *handler)
 {
-    tern__handler **slot = place(router, filter, len, handler != NULL);
+    tern__route_node *node = NULL;
+    tern__handler **slot = place(router, filter, len, handler != NULL, &node);
     if (slot == NULL) return handler != NULL ? TERN_E_NOMEM : TERN_E_NOT_FOUND;
     if (*slot == NULL && handler == NULL) return TERN_E_NOT_FOUND;
     if (*slot != NULL) {
@@ -170,6 +209,7 @@ static int set_locked(tern__router *router, const char *filter, size_t len, tern
     }
     *slot = handler;
     if (handler != NULL) router->count++;
+    else prune(router, node);
     atomic_fetch_add(&router->generation, 1);
     return 0;
 }

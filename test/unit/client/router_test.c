@@ -183,9 +183,48 @@ static void deep_topics(void **state)
     free(text);
 }
 
+static void callback_of_removal(tern_client *client, const tern_message *message, void *user_data)
+{
+    (void)client;
+    (void)message;
+    (void)user_data;
+}
+
+/* Filters that come and go leave nothing behind, and do not disturb those that stay. */
+static void removed_filters_leave_no_nodes(void **state)
+{
+    (void)state;
+    enum { FILTERS = 2000 };
+    tern__router router;
+    tern__match match;
+    char filter[64];
+    assert_int_equal(tern__router_init(&router), 0);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < FILTERS; i++) {
+            snprintf(filter, sizeof filter, i % 3 == 0 ? "r/%d" : i % 3 == 1 ? "r/%d/+/x" : "r/%d/#", i);
+            assert_int_equal(tern__router_set(&router, filter, callback_of_removal, NULL), 0);
+        }
+        for (int k = 0; k < FILTERS; k++) {
+            int i = (k * 7919) % FILTERS;
+            snprintf(filter, sizeof filter, i % 3 == 0 ? "r/%d" : i % 3 == 1 ? "r/%d/+/x" : "r/%d/#", i);
+            assert_int_equal(tern__router_set(&router, filter, NULL, NULL), 0);
+            assert_int_equal(tern__router_set(&router, filter, NULL, NULL), TERN_E_NOT_FOUND);
+            int other = ((k + 1) * 7919) % FILTERS; /* one that is still there is still found */
+            if (k + 1 == FILTERS) continue;
+            snprintf(filter, sizeof filter, other % 3 == 0 ? "r/%d" : "r/%d/y/x", other);
+            tern__router_match_locked(&router, filter, strlen(filter), 0, &match);
+            assert_int_equal(match.count, 1);
+        }
+        assert_null(router.root);
+        tern__router_reap(&router);
+    }
+    tern__router_deinit(&router);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(removed_filters_leave_no_nodes),
         cmocka_unit_test(matches_by_the_book),       cmocka_unit_test(agrees_with_the_plain_matcher),
         cmocka_unit_test(replacing_and_removing),    cmocka_unit_test(many_handlers_of_one_topic),
         cmocka_unit_test(deep_topics),
