@@ -26,10 +26,9 @@ uint32_t tern__acks_owe(tern__engine *e, uint16_t packet_id, uint8_t qos, bool r
 {
     tern__acks *acks = &e->acks;
     if (acks->tail - acks->head == acks->cap && !grow(acks)) return 0;
-    if (acks->head == acks->tail) acks->oldest_at = now;
-    acks->ring[acks->tail & (acks->cap - 1)] = (tern__owed){packet_id, qos, ready};
+    if (acks->head == acks->tail) e->stats.oldest_unacked_us = now;
+    acks->ring[acks->tail & (acks->cap - 1)] = (tern__owed){now, packet_id, qos, ready};
     e->stats.unacked_inbound++;
-    e->stats.oldest_unacked_us = acks->oldest_at;
     return acks->tail++;
 }
 
@@ -46,7 +45,7 @@ int tern__acks_flush(tern__engine *e)
         acks->head++;
         e->stats.unacked_inbound--;
     }
-    if (acks->head == acks->tail) e->stats.oldest_unacked_us = 0;
+    e->stats.oldest_unacked_us = acks->head != acks->tail ? acks->ring[acks->head & (acks->cap - 1)].at : 0;
     return 0;
 }
 

@@ -142,6 +142,7 @@ void tern__requests_deinit(tern__engine *e);
 
 /* A received QoS 1 or 2 message that is not acknowledged yet; its place in the ring is its ack_seq. */
 typedef struct tern__owed {
+    uint64_t at; /* when it came */
     uint16_t packet_id;
     uint8_t qos;
     bool ready;
@@ -154,7 +155,6 @@ typedef struct tern__acks {
     uint32_t tail;    /* the next ack_seq */
     uint8_t *held;    /* QoS 2 ids between PUBLISH and PUBREL: 65,536 bits; NULL before the first */
     uint32_t open;      /* of this connection, against our Receive Maximum */
-    uint64_t oldest_at; /* when the oldest came */
 } tern__acks;
 
 /* Notes a message; its ack_seq, 0 where memory ran out. */

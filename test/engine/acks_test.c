@@ -377,9 +377,38 @@ static void test_all_ids_can_be_held(void **state)
     script_free(&s);
 }
 
+/* The statistic follows the oldest that is left, also where there always is one. */
+static void test_the_age_of_the_oldest_is_true(void **state)
+{
+    (void)state;
+    script s;
+    script_init(&s, TERN__V311);
+    s.config.manual_ack = true;
+    script_start(&s);
+    script_online(&s, NULL);
+    uint64_t came[4];
+    for (uint32_t i = 1; i <= 3; i++) {
+        s.now += SCRIPT_SECOND;
+        came[i] = s.now;
+        char hex[40];
+        snprintf(hex, sizeof hex, "32 05 00 01 'a' 00 %02X", i);
+        assert_int_equal(script_recv(&s, hex), 0);
+    }
+    (void)script_delivered(&s);
+    for (uint32_t i = 1; i <= 3; i++) {
+        assert_int_equal(tern__engine_stats_of(s.engine)->oldest_unacked_us, came[i]);
+        assert_int_equal(tern__engine_ack_one(s.engine, s.epoch, i), 0);
+    }
+    assert_int_equal(tern__engine_stats_of(s.engine)->oldest_unacked_us, 0);
+    script_drain(&s, SIZE_MAX);
+    tern__buf_clear(&s.out);
+    script_free(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_age_of_the_oldest_is_true),
         cmocka_unit_test(test_acks_in_any_order_leave_in_order),
         cmocka_unit_test(test_acks_up_to_a_point),
         cmocka_unit_test(test_an_ack_belongs_to_its_connection),
