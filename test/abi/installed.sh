@@ -21,13 +21,16 @@ echo "-- pkg-config, shared"
 read -r -a flags <<<"$(pkg-config --cflags --libs tern)"
 cc -std=c99 "$here/consumer.c" "${flags[@]}" -o "$scratch/shared"
 LD_LIBRARY_PATH=$libdir "$scratch/shared"
-objdump -p "$libdir/libtern.so" | grep -q 'SONAME *libtern.so.0'
+# Whole texts, not pipes: a reader that stops early would fail the writer.
+headers=$(objdump -p "$libdir/libtern.so")
+symbols=$(objdump -T "$libdir/libtern.so")
+grep -q 'SONAME *libtern.so.0' <<<"$headers"
 
 echo "-- hardened"
-objdump -p "$libdir/libtern.so" | grep -q RELRO
-objdump -p "$libdir/libtern.so" | grep -Eq '^ *FLAGS +0x0*[0-9a-f]*[89a-f]$' # DF_BIND_NOW
-objdump -T "$libdir/libtern.so" | grep -q __stack_chk_fail
-objdump -T "$libdir/libtern.so" | grep -q __snprintf_chk
+grep -q RELRO <<<"$headers"
+grep -Eq '^ *FLAGS +0x0*[0-9a-f]*[89a-f]$' <<<"$headers" # DF_BIND_NOW
+grep -q __stack_chk_fail <<<"$symbols"
+grep -q __snprintf_chk <<<"$symbols"
 
 echo "-- pkg-config, static"
 read -r -a flags <<<"$(pkg-config --static --cflags --libs tern)"
