@@ -109,14 +109,16 @@ int tern_client_flush_wait(tern_client *client, uint32_t timeout_ms)
     return rc != 0 ? rc : await(token, timeout_ms);
 }
 
-/* In manual mode nobody else runs the last callbacks. */
+/* In manual mode the last callbacks run here, or in the thread that is dispatching just now. */
 static int dispatch_until(tern_client *client, tern_token *token, uint64_t deadline)
 {
+    enum { SLICE_MS = 50 }; /* after which the other thread may have stopped dispatching */
     while (!tern_token_done(token)) {
         uint32_t left = time_left(deadline);
         if (left == 0) return TERN_E_TIMEOUT;
         int rc = tern_client_dispatch(client, left);
-        if (rc != 0 && rc != TERN_E_TIMEOUT && rc != TERN_E_CLOSED) return rc;
+        if (rc == TERN_E_STATE) (void)tern_token_wait(token, left < SLICE_MS ? left : SLICE_MS);
+        if (rc != 0 && rc != TERN_E_TIMEOUT && rc != TERN_E_CLOSED && rc != TERN_E_STATE) return rc;
     }
     return 0;
 }

@@ -157,9 +157,7 @@ int tern__client_command(tern_client *client, tern__command *command)
 {
     tern__mutex_lock(&client->lock);
     bool closing = client->closing;
-    if (command->kind == TERN__COMMAND_CLOSE) client->closing = true;
     if (!closing) tern__list_append(&client->commands, &command->link);
-    if (!closing) tern__cond_broadcast(&client->room);
     tern__mutex_unlock(&client->lock);
     if (closing) return TERN_E_CLOSED;
     tern__client_schedule(client, true);
@@ -298,22 +296,26 @@ int tern_client_close(tern_client *client, int drain, uint32_t timeout_ms, tern_
     if (token != NULL) {
         int rc = tern__token_new(client, &made);
         if (rc != 0) return rc;
+        made->of_close = true;
     }
     tern__mutex_lock(&client->lock);
-    bool closing = client->closing;
+    bool closing = client->closing; /* of two closers at once the second finds it set */
     if (!closing) {
+        client->closing = true;
         client->close_command.token = made;
         client->close_command.drain = drain != 0;
         client->close_command.deadline = tern__clock_us() + (uint64_t)timeout_ms * 1000;
+        tern__list_append(&client->commands, &client->close_command.link);
+        tern__cond_broadcast(&client->room);
     }
     tern__mutex_unlock(&client->lock);
-    /* Two closers at once: the first to get its command in wins, as the command itself is only queued once. */
-    if (closing || tern__client_command(client, &client->close_command) != 0) {
+    if (closing) {
         tern_token_unref(made);
         tern_token_unref(made);
         return TERN_E_CLOSED;
     }
     if (token != NULL) *token = made;
+    tern__client_schedule(client, true);
     return 0;
 }
 
@@ -331,7 +333,7 @@ static void release(tern_client *client)
 
 void tern__client_quiet(tern_client *client, tern_token *close_token)
 {
-    tern__token_finish_error(close_token, 0, NULL);
+    tern__token_finish_close(close_token);
     tern__mutex_lock(&client->lock);
     client->quiet = true;
     bool free_now = client->free_when_quiet;
@@ -343,16 +345,15 @@ void tern__client_quiet(tern_client *client, tern_token *close_token)
 
 static void wait_quiet(tern_client *client)
 {
-    enum { SLICE_MS = 1000 };
-    bool manual = client->own_dispatcher != NULL;
+    enum { SLICE_US = 100000 };
+    bool elsewhere = client->own_dispatcher == NULL; /* others run the last callbacks */
     tern__mutex_lock(&client->lock);
     while (!client->quiet) {
-        if (!manual) {
-            tern__cond_wait(&client->quiet_cond, &client->lock);
-            continue;
-        }
-        tern__mutex_unlock(&client->lock); /* nobody else will: the last callbacks run here */
-        (void)tern_client_dispatch(client, SLICE_MS);
+        uint64_t slice = tern__clock_us() + SLICE_US;
+        if (elsewhere) (void)tern__cond_wait_until(&client->quiet_cond, &client->lock, slice);
+        if (client->own_dispatcher == NULL || client->quiet) continue;
+        tern__mutex_unlock(&client->lock);
+        elsewhere = tern__dispatcher_run_manual(client->own_dispatcher, &client->mailbox, slice) == TERN_E_STATE;
         tern__mutex_lock(&client->lock);
     }
     tern__mutex_unlock(&client->lock);
@@ -415,6 +416,10 @@ int tern_client_dispatch(tern_client *client, uint32_t timeout_ms)
     tern__client_ref(client); /* a callback may free the client */
     uint64_t deadline = tern__clock_us() + (uint64_t)timeout_ms * 1000;
     int rc = tern__dispatcher_run_manual(client->own_dispatcher, &client->mailbox, deadline);
+    tern__mutex_lock(&client->lock);
+    bool freed = rc == 0 && client->free_when_quiet;
+    tern__mutex_unlock(&client->lock);
+    if (freed) wait_quiet(client); /* nobody has the handle any more who would dispatch the rest */
     tern__client_unref(client);
     return rc;
 }

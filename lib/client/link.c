@@ -214,6 +214,13 @@ static void count_end(tern_client *client, bool was_up)
     tern__mutex_unlock(&client->lock);
 }
 
+/* Closing with something left to deliver, and time to do it: until then the link comes back as ever [C12]. */
+static bool still_drains(const tern_client *client, uint64_t now)
+{
+    const tern__link *link = &client->link;
+    return link->draining && now < link->close_deadline && tern__engine_open_count(client->engine) != 0;
+}
+
 void tern__link_lost(tern_client *client, const tern__failure *failure, uint64_t now)
 {
     tern__link *link = &client->link;
@@ -235,9 +242,10 @@ void tern__link_lost(tern_client *client, const tern__failure *failure, uint64_t
     tern__failure told = *failure;
     if (!was_up && told.step == TERN_STEP_SESSION) told.step = TERN_STEP_MQTT;
     bool again = fall_back(link, &told, state == TERN__LINK_GREETING);
-    bool final = link->closing || (!again && told.fatal && !link->options->retry_refused);
+    bool done = link->closing && !still_drains(client, now);
+    bool final = done || (!again && told.fatal && !link->options->retry_refused);
     size_t server = link->server;
-    int64_t delay = again ? 0 : final ? -1 : plan_retry(link, was_up);
+    int64_t delay = final ? -1 : again ? 0 : plan_retry(link, was_up);
     size_t next = link->server;
     link->server = server; /* the report is about the one that failed */
     tern__report(client, kind, &told, delay);
@@ -399,6 +407,15 @@ static void execute_request(tern_client *client, tern__command *command, uint64_
     if (rc != 0) tern__token_finish_error(command->token, rc, NULL);
 }
 
+static void execute_flush(tern__link *link, tern_token *token)
+{
+    tern__list abandoned;
+    tern__list_init(&abandoned);
+    tern__token_pick_abandoned(&link->flushes, &abandoned);
+    tern__token_drop(&abandoned);
+    tern__list_append(&link->flushes, &token->link);
+}
+
 void tern__link_execute(tern_client *client, tern__command *command, uint64_t now)
 {
     tern__link *link = &client->link;
@@ -412,7 +429,7 @@ void tern__link_execute(tern_client *client, tern__command *command, uint64_t no
     case TERN__COMMAND_CLOSE: execute_close(client, command, now); return; /* part of the client */
     case TERN__COMMAND_SUBSCRIBE:
     case TERN__COMMAND_UNSUBSCRIBE: execute_request(client, command, now); break;
-    case TERN__COMMAND_FLUSH: tern__list_append(&link->flushes, &command->token->link); break;
+    case TERN__COMMAND_FLUSH: execute_flush(link, command->token); break;
     }
     tern__command_free(command);
 }
@@ -461,8 +478,7 @@ static bool progress_close(tern_client *client, uint64_t now)
 {
     tern__link *link = &client->link;
     if (link->state == TERN__LINK_CLOSED || link->state == TERN__LINK_LEAVING) return false;
-    bool late = now >= link->close_deadline;
-    if (link->draining && !late && tern__engine_open_count(client->engine) != 0) return false;
+    if (link->state != TERN__LINK_IDLE && still_drains(client, now)) return false; /* where idle nothing drains any more */
     if (link->state != TERN__LINK_IDLE) {
         uint64_t patience = now + LEAVE_MS * 1000u;
         if (link->draining && link->close_deadline < patience) patience = link->close_deadline;

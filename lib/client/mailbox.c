@@ -67,23 +67,38 @@ static void note_peak(tern__mailbox *mailbox, size_t bytes)
         atomic_store_explicit(&mailbox->inbound_peak, bytes, memory_order_relaxed);
 }
 
+/* Takes the tokens that wait for a message, to be ended without the lock. */
+static void take_receivers_locked(tern__mailbox *mailbox, tern__list *receivers)
+{
+    tern__list_init(receivers);
+    if (tern__list_empty(&mailbox->receivers)) return;
+    tern__list_splice(receivers, &mailbox->receivers);
+    mailbox->ending++;
+}
+
+static void end_receivers(tern__mailbox *mailbox, tern__list *receivers, int error, const char *text)
+{
+    if (tern__list_empty(receivers)) return; /* the client may be gone already */
+    tern__list *link;
+    while ((link = tern__list_shift(receivers)) != NULL)
+        tern__token_finish_error(TERN__CONTAINER(link, tern_token, link), error, text);
+    lock(mailbox);
+    mailbox->ending--;
+    if (mailbox->closing) make_ready_locked(mailbox);
+    unlock(mailbox);
+}
+
 void tern__mailbox_push_block(tern__mailbox *mailbox, tern__block *block)
 {
     note_peak(mailbox, atomic_fetch_add(&mailbox->inbound_bytes, block->cap) + block->cap);
     tern__list receivers;
-    tern__list_init(&receivers);
     lock(mailbox);
     tern__list_append(&mailbox->blocks, &block->link);
     mailbox->blocks_pushed++;
-    if (mailbox->handles) {
-        make_ready_locked(mailbox);
-    } else {
-        tern__list_splice(&receivers, &mailbox->receivers);
-    }
+    take_receivers_locked(mailbox, &receivers); /* there are none where it has a handler */
+    if (mailbox->handles) make_ready_locked(mailbox);
     unlock(mailbox);
-    tern__list *link;
-    while ((link = tern__list_shift(&receivers)) != NULL)
-        tern__token_finish(TERN__CONTAINER(link, tern_token, link), NULL);
+    end_receivers(mailbox, &receivers, 0, NULL);
 }
 
 void tern__mailbox_push_event(tern__mailbox *mailbox, tern_event *event)
@@ -95,12 +110,16 @@ void tern__mailbox_push_event(tern__mailbox *mailbox, tern_event *event)
     unlock(mailbox);
 }
 
-void tern__mailbox_push_token(tern__mailbox *mailbox, tern_token *token)
+bool tern__mailbox_push_token(tern__mailbox *mailbox, tern_token *token)
 {
     lock(mailbox);
-    tern__list_append(&mailbox->tokens, &token->link);
-    make_ready_locked(mailbox);
+    bool open = !mailbox->closed;
+    if (open) {
+        tern__list_append(&mailbox->tokens, &token->link);
+        make_ready_locked(mailbox);
+    }
     unlock(mailbox);
+    return open;
 }
 
 /* Whether `next` continues `last`, with the same outcome. */
@@ -142,16 +161,13 @@ int tern__mailbox_push_range(tern__mailbox *mailbox, const tern__range *range)
 void tern__mailbox_push_closed(tern__mailbox *mailbox, tern_token *close_token)
 {
     tern__list receivers;
-    tern__list_init(&receivers);
     lock(mailbox);
     mailbox->closing = true;
     mailbox->close_token = close_token;
-    tern__list_splice(&receivers, &mailbox->receivers);
+    take_receivers_locked(mailbox, &receivers);
     make_ready_locked(mailbox);
     unlock(mailbox);
-    tern__list *link;
-    while ((link = tern__list_shift(&receivers)) != NULL)
-        tern__token_finish_error(TERN__CONTAINER(link, tern_token, link), TERN_E_CLOSED, NULL);
+    end_receivers(mailbox, &receivers, TERN_E_CLOSED, NULL);
 }
 
 void tern__mailbox_handlers_changed(tern__mailbox *mailbox)
@@ -161,15 +177,10 @@ void tern__mailbox_handlers_changed(tern__mailbox *mailbox)
     tern__list_init(&receivers);
     lock(mailbox);
     mailbox->handles = handles;
-    if (handles) {
-        tern__list_splice(&receivers, &mailbox->receivers);
-        if (!tern__list_empty(&mailbox->blocks)) make_ready_locked(mailbox);
-    }
+    if (handles) take_receivers_locked(mailbox, &receivers);
+    if (handles && !tern__list_empty(&mailbox->blocks)) make_ready_locked(mailbox);
     unlock(mailbox);
-    tern__list *link;
-    while ((link = tern__list_shift(&receivers)) != NULL)
-        tern__token_finish_error(TERN__CONTAINER(link, tern_token, link), TERN_E_STATE,
-                                 "the client got a message handler");
+    end_receivers(mailbox, &receivers, TERN_E_STATE, "the client got a message handler");
 }
 
 void tern__mailbox_set_delivery(tern__mailbox *mailbox, tern_delivery_callback callback, void *user_data)
@@ -195,11 +206,15 @@ void tern__mailbox_acknowledge(tern__mailbox *mailbox, uint64_t epoch, uint32_t 
 
 int tern__mailbox_add_receiver(tern__mailbox *mailbox, tern_token *token)
 {
+    tern__list abandoned;
+    tern__list_init(&abandoned);
     lock(mailbox);
     bool there = !tern__list_empty(&mailbox->blocks);
     int rc = mailbox->handles ? TERN_E_STATE : mailbox->closing && !there ? TERN_E_CLOSED : 0;
+    tern__token_pick_abandoned(&mailbox->receivers, &abandoned);
     if (rc == 0 && !there) tern__list_append(&mailbox->receivers, &token->link);
     unlock(mailbox);
+    tern__token_drop(&abandoned);
     if (rc == 0 && there) tern__token_finish(token, NULL);
     return rc;
 }
@@ -267,7 +282,7 @@ static unit next_unit_locked(const tern__mailbox *mailbox)
     if (mailbox->range_count != 0) return UNIT_RANGES;
     if (!tern__list_empty(&mailbox->tokens)) return UNIT_TOKEN;
     if (block) return UNIT_BLOCK;
-    return mailbox->closing && !mailbox->closed ? UNIT_CLOSED : UNIT_NONE;
+    return mailbox->closing && mailbox->ending == 0 && !mailbox->closed ? UNIT_CLOSED : UNIT_NONE;
 }
 
 static void run_event_locked(tern__mailbox *mailbox)

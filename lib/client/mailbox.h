@@ -35,6 +35,7 @@ struct tern__mailbox {
     size_t spare_cap;
     bool block_last;    /* the last unit was a block: others go first */
     bool closing;       /* the last unit, CLOSED, is due when all else is done */
+    unsigned ending;    /* tokens that left `receivers` and may still come to `tokens`: CLOSED waits for them */
     bool closed;
     tern_token *close_token; /* ends with it; may be NULL */
     bool handles;       /* there is a message handler: blocks go to it, else they wait for receive */
@@ -56,7 +57,8 @@ void tern__mailbox_deinit(tern__mailbox *mailbox);
 /* The loop's side. Each takes over what it is given. */
 void tern__mailbox_push_block(tern__mailbox *mailbox, tern__block *block);
 void tern__mailbox_push_event(tern__mailbox *mailbox, tern_event *event);
-void tern__mailbox_push_token(tern__mailbox *mailbox, tern_token *token);
+/* False: the last unit has run, no callback may run any more; the token is still the caller's. */
+bool tern__mailbox_push_token(tern__mailbox *mailbox, tern_token *token);
 /* TERN_E_NOMEM: not taken. Where no delivery handler is set the range is only counted, by the engine. */
 int tern__mailbox_push_range(tern__mailbox *mailbox, const tern__range *range);
 /* All has been pushed: when it was run, tern__client_quiet() is called. */

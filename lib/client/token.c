@@ -73,7 +73,8 @@ int tern__outcome_error(tern_outcome outcome, tern_cause cause)
     }
 }
 
-void tern__token_finish(tern_token *token, char *text)
+/* Marks it as ended; true where a callback is to be run. */
+static bool end(tern_token *token, char *text)
 {
     tern__completion *completion = &token->completion;
     if (completion->outcome != TERN_OUTCOME_PENDING)
@@ -84,11 +85,40 @@ void tern__token_finish(tern_token *token, char *text)
     bool call = token->callback != NULL;
     tern__cond_broadcast(&token->ended);
     tern__mutex_unlock(&token->lock);
-    if (call) {
-        tern__mailbox_push_token(&token->client->mailbox, token);
+    return call;
+}
+
+void tern__token_finish(tern_token *token, char *text)
+{
+    if (!end(token, text) || !tern__mailbox_push_token(&token->client->mailbox, token)) tern_token_unref(token);
+}
+
+void tern__token_finish_close(tern_token *token)
+{
+    if (token == NULL) return;
+    if (end(token, NULL)) {
+        tern__token_run(token);
     } else {
         tern_token_unref(token);
     }
+}
+
+void tern__token_pick_abandoned(tern__list *waiting, tern__list *abandoned)
+{
+    for (tern__list *link = waiting->next; link != waiting;) {
+        tern_token *token = TERN__CONTAINER(link, tern_token, link);
+        link = link->next;
+        /* With one reference, ours, nobody is left who could set a callback. */
+        if (atomic_load_explicit(&token->refs, memory_order_acquire) != 1 || token->callback != NULL) continue;
+        tern__list_remove(&token->link);
+        tern__list_append(abandoned, &token->link);
+    }
+}
+
+void tern__token_drop(tern__list *abandoned)
+{
+    tern__list *link;
+    while ((link = tern__list_shift(abandoned)) != NULL) tern_token_unref(TERN__CONTAINER(link, tern_token, link));
 }
 
 void tern__token_finish_error(tern_token *token, int error, const char *text)
@@ -119,7 +149,7 @@ int tern_token_wait(tern_token *token, uint32_t timeout_ms)
     uint64_t deadline = tern__clock_us() + (uint64_t)timeout_ms * 1000;
     tern_client *client = token->client;
     bool callback = tern__client_about_to_wait(client, token);
-    int rc = 0;
+    int rc = callback && token->of_close ? TERN_E_WOULD_DEADLOCK : 0;
     tern__mutex_lock(&token->lock);
     while (!token->done && rc == 0) {
         if (callback && tern__client_paused(client)) {
@@ -150,8 +180,12 @@ int tern_token_set_callback(tern_token *token, tern_token_callback callback, voi
         token->callback = callback;
         token->user_data = user_data;
     }
+    if (rc == 0 && done && !tern__mailbox_push_token(&client->mailbox, tern_token_ref(token))) {
+        token->callback = NULL;
+        tern_token_unref(token); /* not the last: the caller has one */
+        rc = TERN_E_CLOSED;
+    }
     tern__mutex_unlock(&token->lock);
-    if (rc == 0 && done) tern__mailbox_push_token(&client->mailbox, tern_token_ref(token));
     tern__mutex_unlock(&client->lock);
     return rc;
 }

@@ -24,6 +24,7 @@ struct tern_token {
     void *user_data;
     /* Owner's lists: link in a mailbox, waiting in one of the loop's lists; never both. */
     tern__list link;
+    bool of_close;     /* constant: it ends when no callback runs, so no callback can wait for it */
     uint64_t flush_id; /* flush: ends when everything up to this id has its outcome */
     char *text;        /* the failure in words, allocated, or NULL */
 };
@@ -36,6 +37,13 @@ tern_token *tern__token_of(tern__completion *completion);
 void tern__token_finish(tern_token *token, char *text);
 /* The same for tokens that no engine knows: error 0 or why. NULL does nothing. */
 void tern__token_finish_error(tern_token *token, int error, const char *text);
+/* As tern__token_finish_error(token, 0, NULL) for the token of a close, whose callback is the client's last: runs it here. */
+void tern__token_finish_close(tern_token *token);
+/* Moves those tokens of a list that nobody holds any more, and that have no callback, to another one; who waits again and
+ * again with a deadline would else leave a token each time. The list's lock is held. */
+void tern__token_pick_abandoned(tern__list *waiting, tern__list *abandoned);
+/* Lets the library's references of such tokens go. */
+void tern__token_drop(tern__list *abandoned);
 /* Runs its callback; called where callbacks run, once. Takes the reference that the mailbox held. */
 void tern__token_run(tern_token *token);
 /* Wakes whoever waits for it, to look again whether waiting makes sense. */
