@@ -3,7 +3,9 @@
  * room.
  *
  * All calls are safe from any thread and from callbacks, until tern_client_free(). A token that is
- * asked for belongs to the caller, see tern/token.h; where `token` is NULL none is made.
+ * asked for belongs to the caller, see tern/token.h; where `token` is NULL none is made. After fork()
+ * all answer TERN_E_FORKED in the child, and so do waits for tokens and new clients on an older loop;
+ * freeing leaves the parent's descriptors alone.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TERN_CLIENT_H
 #define TERN_CLIENT_H
@@ -15,8 +17,8 @@ TERN_BEGIN_DECLS
 
 /** Creates a client that is not connected yet, the caller's to free. `options` may be NULL for the
  * defaults. Publishing and subscribing work from here on: both wait for the connection. Errors:
- * TERN_E_INVALID, TERN_E_NOMEM, TERN_E_SYSTEM (no thread or descriptor is left). Thread: any.
- * Blocks: no. */
+ * TERN_E_INVALID, TERN_E_NOMEM, TERN_E_SYSTEM (no thread or descriptor is left), TERN_E_FORKED.
+ * Thread: any. Blocks: no. */
 TERN_API int tern_client_new(tern_client **client, const tern_client_options *options);
 /** Closes at once where that has not happened, and releases the client; NULL does nothing. Every
  * accepted message has its outcome first, and callbacks that are due run: in manual mode on this
