@@ -3,7 +3,9 @@
  * room.
  *
  * All calls are safe from any thread and from callbacks, until tern_client_free(). A token that is
- * asked for belongs to the caller, see tern/token.h; where `token` is NULL none is made.
+ * asked for belongs to the caller, see tern/token.h; where `token` is NULL none is made. After fork()
+ * all answer TERN_E_FORKED in the child, and so do waits for tokens and new clients on an older loop;
+ * freeing leaves the parent's descriptors alone.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TERN_CLIENT_H
 #define TERN_CLIENT_H
@@ -15,8 +17,8 @@ TERN_BEGIN_DECLS
 
 /** Creates a client that is not connected yet, the caller's to free. `options` may be NULL for the
  * defaults. Publishing and subscribing work from here on: both wait for the connection. Errors:
- * TERN_E_INVALID, TERN_E_NOMEM, TERN_E_SYSTEM (no thread or descriptor is left). Thread: any.
- * Blocks: no. */
+ * TERN_E_INVALID, TERN_E_NOMEM, TERN_E_SYSTEM (no thread or descriptor is left), TERN_E_FORKED.
+ * Thread: any. Blocks: no. */
 TERN_API int tern_client_new(tern_client **client, const tern_client_options *options);
 /** Closes at once where that has not happened, and releases the client; NULL does nothing. Every
  * accepted message has its outcome first, and callbacks that are due run: in manual mode on this
@@ -45,8 +47,9 @@ TERN_API int tern_client_connect(tern_client *client, tern_token **token);
  * may be NULL) ends when the connection is gone. Errors: TERN_E_INVALID (also a code that no client
  * may send), TERN_E_CLOSED, TERN_E_NOMEM. Thread: any. Blocks: no. (MQTT 5 section 3.14) */
 TERN_API int tern_client_disconnect(tern_client *client, int reason_code, tern_token **token);
-/** Closes for good: with drain waits up to timeout_ms for messages and requests to end, then
- * disconnects and gives every one that is left its outcome. Later calls answer TERN_E_CLOSED.
+/** Closes for good: with drain waits up to timeout_ms for messages and requests to end, reconnecting
+ * as ever but not where the client has stopped connecting; then disconnects and gives every one that
+ * is left its outcome. Later calls answer TERN_E_CLOSED.
  * `*token` (token may be NULL) ends when no callback runs any more; in manual mode
  * tern_client_dispatch() has to run them. Errors: TERN_E_INVALID, TERN_E_CLOSED (again),
  * TERN_E_NOMEM. Thread: any. Blocks: no. */
@@ -142,7 +145,8 @@ TERN_API int tern_client_flush(tern_client *client, tern_token **token);
 TERN_API int tern_client_in_callback(tern_client *client);
 
 /** Runs the callbacks that are due, waiting up to timeout_ms for the first, and a bounded number of
- * them where more keep coming. Returns 0 when some ran, TERN_E_TIMEOUT when none were due. Errors:
+ * them where more keep coming. Returns 0 when some ran, TERN_E_TIMEOUT when none were due. Where a
+ * callback frees the client the call ends when the client is gone. Errors:
  * TERN_E_INVALID, TERN_E_STATE (the client has dispatcher threads, or another thread is in this
  * call), TERN_E_WOULD_DEADLOCK (in a callback), TERN_E_CLOSED (closed, and nothing is left to run).
  * Thread: any, one at a time. Blocks: up to timeout_ms, and while callbacks run. */

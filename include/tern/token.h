@@ -23,16 +23,17 @@ typedef void (*tern_token_callback)(tern_token *token, void *user_data);
 TERN_API tern_token *tern_token_ref(tern_token *token);
 /** Gives a reference back; NULL does nothing. Thread: any. Blocks: no. */
 TERN_API void tern_token_unref(tern_token *token);
-/** Waits for the end and returns the token's error, 0 for success. Where a callback is what ends the
- * token, as that of a close, do not wait for it in one. Errors: TERN_E_INVALID, TERN_E_TIMEOUT
- * (timeout_ms passed first, and nothing is cancelled; tern_token_done() tells it from a token that
- * ended so), TERN_E_WOULD_DEADLOCK (in a callback of the client while reading is paused, where the
- * wait could never end), and as tern_token_error(). Thread: any. Blocks: up to timeout_ms. */
+/** Waits for the end and returns the token's error, 0 for success. Errors: TERN_E_INVALID,
+ * TERN_E_TIMEOUT (timeout_ms passed first, and nothing is cancelled; tern_token_done() tells it from
+ * a token that ended so), TERN_E_WOULD_DEADLOCK (in a callback of the client, where the wait could
+ * never end: while reading is paused, and always for the token of a close), and as
+ * tern_token_error(). Thread: any. Blocks: up to timeout_ms. */
 TERN_API int tern_token_wait(tern_token *token, uint32_t timeout_ms);
 /** 1 once it has ended, 0 before and for NULL. Thread: any. Blocks: no. */
 TERN_API int tern_token_done(const tern_token *token);
-/** Calls back at the end, also where that has passed already; one callback a token. Errors:
- * TERN_E_INVALID, TERN_E_STATE (it has one), TERN_E_CLOSED (it has ended, and its client is freed).
+/** Calls back at the end, also where that has passed already; one callback a token. That of a close
+ * is the client's last callback. Errors: TERN_E_INVALID, TERN_E_STATE (it has one), TERN_E_CLOSED
+ * (it has ended, and so has closing its client: no callback runs any more).
  * Thread: any. Blocks: no. */
 TERN_API int tern_token_set_callback(tern_token *token, tern_token_callback callback,
                                      void *user_data);

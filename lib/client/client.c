@@ -23,10 +23,12 @@ tern_client *tern__client_ref(tern_client *client)
 void tern__client_unref(tern_client *client)
 {
     if (atomic_fetch_sub_explicit(&client->refs, 1, memory_order_acq_rel) != 1) return;
-    tern__cond_deinit(&client->quiet_cond);
-    tern__cond_deinit(&client->room);
-    tern__mutex_deinit(&client->lock);
-    if (client->own_dispatcher != NULL) tern__dispatcher_deinit(client->own_dispatcher);
+    if (!tern__client_forked(client)) {
+        tern__cond_deinit(&client->quiet_cond);
+        tern__cond_deinit(&client->room);
+        tern__mutex_deinit(&client->lock);
+        if (client->own_dispatcher != NULL) tern__dispatcher_deinit(client->own_dispatcher);
+    }
     tern__free(client->own_dispatcher);
     tern__free(client->notes);
     tern__free(client->assigned_id);
@@ -113,6 +115,7 @@ static int make_shell(tern_client **client, const tern_client_options *options)
         tern__free(made);
         return rc;
     }
+    made->generation = tern__fork_generation();
     atomic_init(&made->refs, 2); /* the handle's, and the library's until all is quiet */
     made->log = made->options.log;
     tern__list_init(&made->commands);
@@ -129,6 +132,7 @@ int tern_client_new(tern_client **client, const tern_client_options *options)
     if (client == NULL) return TERN_E_INVALID;
     *client = NULL;
     tern_client *made = NULL;
+    if (options != NULL && options->loop != NULL && tern__loop_forked(options->loop)) return TERN_E_FORKED;
     int rc = make_shell(&made, options);
     if (rc != 0) return rc;
     if (made->options.loop != NULL) {
@@ -166,7 +170,9 @@ int tern__client_command(tern_client *client, tern__command *command)
 
 int tern_client_configure(tern_client *client, const tern_connection_options *options)
 {
-    if (client == NULL || options == NULL) return TERN_E_INVALID;
+    int rc = tern__client_check(client);
+    if (rc == 0 && options == NULL) rc = TERN_E_INVALID;
+    if (rc != 0) return rc;
     if (options->server_count == 0)
         return tern__client_fail(client, TERN_E_INVALID, "configure: no server was added");
     if (options->session == TERN_SESSION_PERSISTENT && client->options.client_id[0] == '\0')
@@ -176,7 +182,7 @@ int tern_client_configure(tern_client *client, const tern_connection_options *op
         return tern__client_fail(client, TERN_E_INVALID,
                                  "configure: MQTT 3.1.1 has no password without a user name");
     tern_connection_options *copy;
-    int rc = tern__connection_options_clone(options, &copy);
+    rc = tern__connection_options_clone(options, &copy);
     if (rc != 0) return tern__client_fail(client, rc, "configure: %s", tern_strerror(rc));
     tern__mutex_lock(&client->lock);
     tern_connection_options *old = client->pending;
@@ -194,9 +200,10 @@ int tern_client_configure(tern_client *client, const tern_connection_options *op
 
 int tern_client_configure_url(tern_client *client, const char *url)
 {
-    if (client == NULL) return TERN_E_INVALID;
+    int rc = tern__client_check(client);
+    if (rc != 0) return rc;
     char why[256];
-    int rc = tern_url_error(url, why, sizeof why);
+    rc = tern_url_error(url, why, sizeof why);
     if (rc != 0) return tern__client_fail(client, rc, "%s", why);
     tern_connection_options *options;
     rc = tern_connection_options_new(&options);
@@ -230,11 +237,12 @@ static int send_command(tern_client *client, tern__command *command, tern_token 
 
 int tern_client_connect(tern_client *client, tern_token **token)
 {
-    if (client == NULL) return TERN_E_INVALID;
     if (token != NULL) *token = NULL;
+    int rc = tern__client_check(client);
+    if (rc != 0) return rc;
     tern__command *command = tern__command_new(TERN__COMMAND_CONNECT);
     if (command == NULL) return TERN_E_NOMEM;
-    int rc = token_for(client, command, token);
+    rc = token_for(client, command, token);
     tern__mutex_lock(&client->lock);
     if (rc == 0 && client->closing) rc = TERN_E_CLOSED;
     if (rc == 0 && !client->configured) rc = TERN_E_NOT_CONNECTED;
@@ -253,15 +261,16 @@ int tern_client_connect(tern_client *client, tern_token **token)
 
 int tern_client_disconnect(tern_client *client, int reason_code, tern_token **token)
 {
-    if (client == NULL) return TERN_E_INVALID;
     if (token != NULL) *token = NULL;
+    int rc = tern__client_check(client);
+    if (rc != 0) return rc;
     if (reason_code < 0 || reason_code > 0xFF || !tern__reason_legal((uint8_t)reason_code, TERN__DISCONNECT, TERN__FROM_CLIENT))
         return tern__client_fail(client, TERN_E_INVALID,
                                  "disconnect: a client may not disconnect with reason code %d", reason_code);
     tern__command *command = tern__command_new(TERN__COMMAND_DISCONNECT);
     if (command == NULL) return TERN_E_NOMEM;
     command->reason = reason_code;
-    int rc = token_for(client, command, token);
+    rc = token_for(client, command, token);
     if (rc != 0) {
         tern__command_free(command);
         return rc;
@@ -271,11 +280,13 @@ int tern_client_disconnect(tern_client *client, int reason_code, tern_token **to
 
 int tern_client_flush(tern_client *client, tern_token **token)
 {
-    if (client == NULL || token == NULL) return TERN_E_INVALID;
+    if (token == NULL) return TERN_E_INVALID;
     *token = NULL;
+    int rc = tern__client_check(client);
+    if (rc != 0) return rc;
     tern__command *command = tern__command_new(TERN__COMMAND_FLUSH);
     if (command == NULL) return TERN_E_NOMEM;
-    int rc = token_for(client, command, token);
+    rc = token_for(client, command, token);
     if (rc != 0) {
         tern__command_free(command);
         return rc;
@@ -290,14 +301,12 @@ int tern_client_flush(tern_client *client, tern_token **token)
 
 int tern_client_close(tern_client *client, int drain, uint32_t timeout_ms, tern_token **token)
 {
-    if (client == NULL) return TERN_E_INVALID;
     if (token != NULL) *token = NULL;
     tern_token *made = NULL;
-    if (token != NULL) {
-        int rc = tern__token_new(client, &made);
-        if (rc != 0) return rc;
-        made->of_close = true;
-    }
+    int rc = tern__client_check(client);
+    if (rc == 0 && token != NULL) rc = tern__token_new(client, &made);
+    if (rc != 0) return rc;
+    if (made != NULL) made->of_close = true;
     tern__mutex_lock(&client->lock);
     bool closing = client->closing; /* of two closers at once the second finds it set */
     if (!closing) {
@@ -350,9 +359,7 @@ static void wait_quiet(tern_client *client)
     tern__mutex_lock(&client->lock);
     while (!client->quiet) {
         uint64_t slice = tern__clock_us() + SLICE_US;
-        if (elsewhere) {
-            (void)tern__cond_wait_until(&client->quiet_cond, &client->lock, slice);
-        }
+        if (elsewhere) (void)tern__cond_wait_until(&client->quiet_cond, &client->lock, slice);
         if (client->own_dispatcher == NULL || client->quiet) continue;
         tern__mutex_unlock(&client->lock);
         elsewhere = tern__dispatcher_run_manual(client->own_dispatcher, &client->mailbox, slice) == TERN_E_STATE;
@@ -361,9 +368,25 @@ static void wait_quiet(tern_client *client)
     tern__mutex_unlock(&client->lock);
 }
 
+/* In a child of fork(): no thread is left that would finish what it was doing, so what several threads use cannot be taken apart.
+ * The shell goes; engine and mailbox stay, shared with the parent until something writes to them; descriptors are not touched,
+ * since an epoll set is the parent's too. [C15] */
+static void abandon(tern_client *client)
+{
+    tern_loop *loop = client->released ? NULL : client->loop;
+    bool quiet = client->quiet;
+    tern__client_unref(client);
+    if (!quiet) tern__client_unref(client); /* what its threads held */
+    tern_loop_free(loop);
+}
+
 void tern_client_free(tern_client *client)
 {
     if (client == NULL) return;
+    if (tern__client_forked(client)) {
+        abandon(client);
+        return;
+    }
     (void)tern_client_close(client, 0, 0, NULL); /* answers CLOSED where that was done */
     if (tern__dispatcher_is_self(client->mailbox.dispatcher)) {
         tern__mutex_lock(&client->lock);
@@ -406,18 +429,19 @@ bool tern__client_paused(tern_client *client)
 
 int tern_client_in_callback(tern_client *client)
 {
-    return client != NULL && tern__dispatcher_is_self(client->mailbox.dispatcher);
+    return tern__client_check(client) == 0 && tern__dispatcher_is_self(client->mailbox.dispatcher);
 }
 
 /* ---- dispatching by hand ---- */
 
 int tern_client_dispatch(tern_client *client, uint32_t timeout_ms)
 {
-    if (client == NULL) return TERN_E_INVALID;
+    int rc = tern__client_check(client);
+    if (rc != 0) return rc;
     if (client->own_dispatcher == NULL) return TERN_E_STATE;
     tern__client_ref(client); /* a callback may free the client */
     uint64_t deadline = tern__clock_us() + (uint64_t)timeout_ms * 1000;
-    int rc = tern__dispatcher_run_manual(client->own_dispatcher, &client->mailbox, deadline);
+    rc = tern__dispatcher_run_manual(client->own_dispatcher, &client->mailbox, deadline);
     tern__mutex_lock(&client->lock);
     bool freed = rc == 0 && client->free_when_quiet;
     tern__mutex_unlock(&client->lock);
@@ -428,8 +452,10 @@ int tern_client_dispatch(tern_client *client, uint32_t timeout_ms)
 
 int tern_client_dispatch_fd(tern_client *client, int *descriptor)
 {
-    if (client == NULL || descriptor == NULL) return TERN_E_INVALID;
+    if (descriptor == NULL) return TERN_E_INVALID;
     *descriptor = -1;
+    int rc = tern__client_check(client);
+    if (rc != 0) return rc;
     if (client->own_dispatcher == NULL) return TERN_E_STATE;
     *descriptor = client->own_dispatcher->wake.read_fd;
     return 0;
@@ -439,17 +465,19 @@ int tern_client_dispatch_fd(tern_client *client, int *descriptor)
 
 int tern_client_connected(tern_client *client)
 {
-    return client != NULL && atomic_load(&client->connected);
+    return tern__client_check(client) == 0 && atomic_load(&client->connected);
 }
 
 int tern_client_id(tern_client *client, char *buffer, size_t size)
 {
-    if (client == NULL || buffer == NULL || size == 0) return TERN_E_INVALID;
+    if (buffer == NULL || size == 0) return TERN_E_INVALID;
     buffer[0] = '\0';
+    int rc = tern__client_check(client);
+    if (rc != 0) return rc;
     tern__mutex_lock(&client->lock);
     bool own = client->options.client_id[0] != '\0';
     const char *id = own ? client->options.client_id : client->assigned_id != NULL ? client->assigned_id : "";
-    int rc = strlen(id) < size ? 0 : TERN_E_TOO_LARGE;
+    rc = strlen(id) < size ? 0 : TERN_E_TOO_LARGE;
     if (rc == 0) memcpy(buffer, id, strlen(id) + 1);
     tern__mutex_unlock(&client->lock);
     return rc;
@@ -484,6 +512,7 @@ static const char *last_text_locked(const tern_client *client)
 const char *tern_client_error_text(tern_client *client)
 {
     if (client == NULL) return "there is no client: out of memory, or an invalid argument";
+    if (tern__client_forked(client)) return tern_strerror(TERN_E_FORKED);
     tern__mutex_lock(&client->lock);
     const char *text = last_text_locked(client);
     tern__mutex_unlock(&client->lock);
@@ -492,9 +521,10 @@ const char *tern_client_error_text(tern_client *client)
 
 int tern_client_copy_error_text(tern_client *client, char *buffer, size_t size)
 {
-    if (client == NULL) {
-        if (buffer != NULL && size != 0) snprintf(buffer, size, "%s", tern_client_error_text(NULL));
-        return TERN_E_INVALID;
+    int rc = tern__client_check(client);
+    if (rc != 0) {
+        if (buffer != NULL && size != 0) snprintf(buffer, size, "%s", tern_client_error_text(client));
+        return rc;
     }
     tern__mutex_lock(&client->lock);
     if (buffer != NULL && size != 0) snprintf(buffer, size, "%s", last_text_locked(client));

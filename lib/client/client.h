@@ -16,6 +16,7 @@
 #include "client/trace.h"
 #include "engine/backoff.h"
 #include "engine/engine.h"
+#include "platform/fork.h"
 #include "platform/poller.h"
 #include "platform/thread.h"
 #include "transport/connect.h"
@@ -85,6 +86,7 @@ enum { TERN__NOTES = 4 };
 struct tern_client {
     atomic_uint refs;
     /* Constant. */
+    unsigned generation; /* of the process that made it */
     tern_client_options options; /* client_id is its own; loop is kept by reference until released */
     tern__log log;
     tern_loop *loop;
@@ -128,6 +130,20 @@ typedef struct tern__manual_ack {
     uint64_t epoch;
     uint32_t seq;
 } tern__manual_ack;
+
+/* Whether the client is another process's. Asked before any lock is taken: a thread that the child of a fork does not have may
+ * hold it for ever. [C15] */
+static inline bool tern__client_forked(const tern_client *client)
+{
+    return client->generation != tern__fork_generation();
+}
+
+/* 0, TERN_E_INVALID or TERN_E_FORKED: asked first in every public call. */
+static inline int tern__client_check(const tern_client *client)
+{
+    if (client == NULL) return TERN_E_INVALID;
+    return tern__client_forked(client) ? TERN_E_FORKED : 0;
+}
 
 tern_client *tern__client_ref(tern_client *client);
 void tern__client_unref(tern_client *client);

@@ -219,6 +219,13 @@ static void count_end(tern_client *client, bool was_up)
     tern__mutex_unlock(&client->lock);
 }
 
+/* Closing with something left to deliver, and time to do it: until then the link comes back as ever [C12]. */
+static bool still_drains(const tern_client *client, uint64_t now)
+{
+    const tern__link *link = &client->link;
+    return link->draining && now < link->close_deadline && tern__engine_open_count(client->engine) != 0;
+}
+
 void tern__link_lost(tern_client *client, const tern__failure *failure, uint64_t now)
 {
     tern__link *link = &client->link;
@@ -240,10 +247,10 @@ void tern__link_lost(tern_client *client, const tern__failure *failure, uint64_t
     tern__failure told = *failure;
     if (!was_up && told.step == TERN_STEP_SESSION) told.step = TERN_STEP_MQTT;
     bool again = fall_back(link, &told, state == TERN__LINK_GREETING);
-    bool draining = link->draining && now < link->close_deadline;
-    bool final = (link->closing && !draining) || (!again && told.fatal && !link->options->retry_refused);
+    bool done = link->closing && !still_drains(client, now);
+    bool final = done || (!again && told.fatal && !link->options->retry_refused);
     size_t server = link->server;
-    int64_t delay = again ? 0 : final ? -1 : plan_retry(link, was_up);
+    int64_t delay = final ? -1 : again ? 0 : plan_retry(link, was_up);
     size_t next = link->server;
     link->server = server; /* the report is about the one that failed */
     tern__report(client, kind, &told, delay);
@@ -476,10 +483,7 @@ static bool progress_close(tern_client *client, uint64_t now)
 {
     tern__link *link = &client->link;
     if (link->state == TERN__LINK_CLOSED || link->state == TERN__LINK_LEAVING) return false;
-    bool late = now >= link->close_deadline;
-    /* Without a connection to come there is nothing to wait for. */
-    bool may_drain = link->draining && !late && link->state != TERN__LINK_IDLE;
-    if (may_drain && tern__engine_open_count(client->engine) != 0) return false;
+    if (link->state != TERN__LINK_IDLE && still_drains(client, now)) return false; /* where idle nothing drains any more */
     if (link->state != TERN__LINK_IDLE) {
         uint64_t patience = now + LEAVE_MS * 1000u;
         if (link->draining && link->close_deadline < patience) patience = link->close_deadline;

@@ -8,6 +8,7 @@
 #include "client/client.h"
 #include "client/link.h"
 #include "platform/clock.h"
+#include "platform/fork.h"
 
 enum {
     PIECES = 64,          /* of output in one system call */
@@ -500,6 +501,7 @@ int tern_loop_new(tern_loop **loop, unsigned dispatchers, tern_poller poller)
     tern_loop *made = tern__calloc(1, sizeof *made);
     if (made == NULL) return TERN_E_NOMEM;
     atomic_init(&made->refs, 1);
+    made->generation = tern__fork_generation();
     made->wake = (tern__wake){-1, -1};
     tern__list_init(&made->ready);
     tern__list_init(&made->again);
@@ -523,6 +525,11 @@ tern_loop *tern__loop_ref(tern_loop *loop)
     return loop;
 }
 
+bool tern__loop_forked(const tern_loop *loop)
+{
+    return loop->generation != tern__fork_generation();
+}
+
 tern__dispatcher *tern__loop_dispatcher(tern_loop *loop)
 {
     unsigned next = atomic_fetch_add_explicit(&loop->next_dispatcher, 1, memory_order_relaxed);
@@ -539,6 +546,11 @@ static bool is_own_thread(tern_loop *loop)
 void tern_loop_free(tern_loop *loop)
 {
     if (loop == NULL || atomic_fetch_sub_explicit(&loop->refs, 1, memory_order_acq_rel) != 1) return;
+    if (tern__loop_forked(loop)) { /* the threads, and what they were about to do, are the parent's */
+        tern__free(loop->dispatchers);
+        tern__free(loop);
+        return;
+    }
     bool own = is_own_thread(loop);
     tern__thread thread = loop->thread;
     if (own) atomic_store(&loop->orphaned, true);

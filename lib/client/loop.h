@@ -27,6 +27,7 @@ enum tern__sleep {
 struct tern_loop {
     atomic_uint refs; /* the handle's, and one a client until it is freed */
     /* Constant. */
+    unsigned generation; /* of the process that made it */
     tern__poller *poller;
     tern__resolver *resolver;
     tern__block_pool *pool;
@@ -60,6 +61,8 @@ void tern__client_schedule(tern_client *client, bool urgent);
 void tern__loop_wake(tern_loop *loop, bool urgent);
 
 tern_loop *tern__loop_ref(tern_loop *loop);
+/* Whether it is another process's: its threads do not run here. [C15] */
+bool tern__loop_forked(const tern_loop *loop);
 /* The dispatcher for a new client. */
 tern__dispatcher *tern__loop_dispatcher(tern_loop *loop);
 

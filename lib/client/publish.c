@@ -127,9 +127,10 @@ int tern_client_publish(tern_client *client, const char *topic, const void *payl
                         size_t payload_length, uint32_t flags, uint64_t *id)
 {
     if (id != NULL) *id = 0;
-    if (client == NULL) return TERN_E_INVALID;
+    int rc = tern__client_check(client);
+    if (rc != 0) return rc;
     tern__submission submission;
-    int rc = prepare(client, &submission, topic, payload, payload_length, flags);
+    rc = prepare(client, &submission, topic, payload, payload_length, flags);
     return rc != 0 ? rc : submit(client, &submission, id);
 }
 
@@ -155,10 +156,12 @@ static int submit_with_token(tern_client *client, tern__submission *submission, 
 int tern_client_publish_token(tern_client *client, const char *topic, const void *payload,
                               size_t payload_length, uint32_t flags, tern_token **token)
 {
-    if (token == NULL || client == NULL) return TERN_E_INVALID;
+    if (token == NULL) return TERN_E_INVALID;
     *token = NULL;
+    int rc = tern__client_check(client);
+    if (rc != 0) return rc;
     tern__submission submission;
-    int rc = prepare(client, &submission, topic, payload, payload_length, flags);
+    rc = prepare(client, &submission, topic, payload, payload_length, flags);
     return rc != 0 ? rc : submit_with_token(client, &submission, NULL, token);
 }
 
@@ -171,7 +174,9 @@ int tern_client_publish_message(tern_client *client, const tern_message *message
 {
     if (id != NULL) *id = 0;
     if (token != NULL) *token = NULL;
-    if (client == NULL || message == NULL) return TERN_E_INVALID;
+    int rc = tern__client_check(client);
+    if (rc == 0 && message == NULL) rc = TERN_E_INVALID;
+    if (rc != 0) return rc;
     const tern__record *record = message->record;
     tern__submission submission = {
         .publish.qos = record->qos,
@@ -184,7 +189,7 @@ int tern_client_publish_message(tern_client *client, const tern_message *message
     tern__buf stripped;
     tern__buf_init(&stripped);
     if ((record->props_present & servers_props) != 0) { /* [MQTT5-3.3.4-6] */
-        int rc = tern__buf_append(&stripped, record->props, record->props_len);
+        rc = tern__buf_append(&stripped, record->props, record->props_len);
         if (rc != 0) return refuse(client, rc);
         tern__props_remove(&stripped, TERN__PROP_TOPIC_ALIAS);
         tern__props_remove(&stripped, TERN__PROP_SUBSCRIPTION_ID);
@@ -194,7 +199,7 @@ int tern_client_publish_message(tern_client *client, const tern_message *message
         uint64_t seconds = tern__props_number(&submission.props, TERN__PROP_MESSAGE_EXPIRY, 0);
         submission.expires_us = tern__clock_us() + seconds * 1000000;
     }
-    int rc = submit_with_token(client, &submission, id, token);
+    rc = submit_with_token(client, &submission, id, token);
     tern__buf_deinit(&stripped);
     return rc;
 }

@@ -63,11 +63,13 @@ static int request_all(tern_client *client, tern__command_kind kind, const tern_
 {
     const char *verb = kind == TERN__COMMAND_SUBSCRIBE ? "subscribe" : "unsubscribe";
     if (token != NULL) *token = NULL;
-    if (client == NULL || subscription == NULL) return TERN_E_INVALID;
+    int rc = tern__client_check(client);
+    if (rc == 0 && subscription == NULL) rc = TERN_E_INVALID;
+    if (rc != 0) return rc;
     if (subscription->count == 0) /* [MQTT5-3.8.3-2] [MQTT5-3.10.3-2] */
         return tern__client_fail(client, TERN_E_INVALID, "%s: no filter was added", verb);
     tern_subscription *copy = NULL;
-    int rc = copy_subscription(subscription, &copy);
+    rc = copy_subscription(subscription, &copy);
     if (rc == 0) rc = request(client, kind, copy, token);
     return rc == 0 ? 0 : tern__client_fail(client, rc, "%s: %s", verb, tern_strerror(rc));
 }
@@ -77,10 +79,11 @@ static int request_one(tern_client *client, tern__command_kind kind, const char 
 {
     const char *verb = kind == TERN__COMMAND_SUBSCRIBE ? "subscribe" : "unsubscribe";
     if (token != NULL) *token = NULL;
-    if (client == NULL) return TERN_E_INVALID;
+    int rc = tern__client_check(client);
+    if (rc != 0) return rc;
     if (filter == NULL) return tern__client_fail(client, TERN_E_INVALID, "%s: no filter", verb);
     tern_subscription *subscription = NULL;
-    int rc = tern_subscription_new(&subscription);
+    rc = tern_subscription_new(&subscription);
     if (rc == 0) rc = tern_subscription_add(subscription, filter, flags);
     if (rc != 0) {
         tern_subscription_free(subscription);
@@ -116,24 +119,28 @@ int tern_client_unsubscribe_all(tern_client *client, const tern_subscription *su
 
 /* ---- handlers ---- */
 
-static bool is_closing(tern_client *client)
+/* 0, or why no handler can be set. */
+static int check_open(tern_client *client)
 {
+    int rc = tern__client_check(client);
+    if (rc != 0) return rc;
     tern__mutex_lock(&client->lock);
-    bool closing = client->closing;
+    if (client->closing) rc = TERN_E_CLOSED;
     tern__mutex_unlock(&client->lock);
-    return closing;
+    return rc;
 }
 
 int tern_client_set_filter_handler(tern_client *client, const char *filter,
                                    tern_message_callback callback, void *user_data)
 {
-    if (client == NULL) return TERN_E_INVALID;
+    int rc = tern__client_check(client);
+    if (rc != 0) return rc;
     if (filter == NULL) return tern__client_fail(client, TERN_E_INVALID, "filter handler: no filter");
-    int rc = tern__filter_check(filter, strlen(filter));
+    rc = tern__filter_check(filter, strlen(filter));
     if (rc != 0)
         return tern__client_fail(client, rc, "filter handler \"%.100s\": %s", filter, filter_text(rc));
-    if (is_closing(client)) return TERN_E_CLOSED;
-    rc = tern__router_set(&client->mailbox.router, filter, callback, user_data);
+    rc = check_open(client);
+    if (rc == 0) rc = tern__router_set(&client->mailbox.router, filter, callback, user_data);
     if (rc == 0) tern__mailbox_handlers_changed(&client->mailbox);
     return rc;
 }
@@ -141,8 +148,8 @@ int tern_client_set_filter_handler(tern_client *client, const char *filter,
 int tern_client_set_message_handler(tern_client *client, tern_message_callback callback,
                                     void *user_data)
 {
-    if (client == NULL) return TERN_E_INVALID;
-    if (is_closing(client)) return TERN_E_CLOSED;
+    int rc = check_open(client);
+    if (rc != 0) return rc;
     tern__router_set_general(&client->mailbox.router, callback, user_data);
     tern__mailbox_handlers_changed(&client->mailbox);
     return 0;
@@ -151,16 +158,16 @@ int tern_client_set_message_handler(tern_client *client, tern_message_callback c
 int tern_client_set_delivery_handler(tern_client *client, tern_delivery_callback callback,
                                      void *user_data)
 {
-    if (client == NULL) return TERN_E_INVALID;
-    if (is_closing(client)) return TERN_E_CLOSED;
+    int rc = check_open(client);
+    if (rc != 0) return rc;
     tern__mailbox_set_delivery(&client->mailbox, callback, user_data);
     return 0;
 }
 
 int tern_client_set_event_handler(tern_client *client, tern_event_callback callback, void *user_data)
 {
-    if (client == NULL) return TERN_E_INVALID;
-    if (is_closing(client)) return TERN_E_CLOSED;
+    int rc = check_open(client);
+    if (rc != 0) return rc;
     tern__mailbox_set_event(&client->mailbox, callback, user_data);
     return 0;
 }
@@ -170,16 +177,19 @@ int tern_client_set_event_handler(tern_client *client, tern_event_callback callb
 int tern_client_receive(tern_client *client, tern_message **message)
 {
     if (message != NULL) *message = NULL;
-    if (client == NULL || message == NULL) return TERN_E_INVALID;
-    return tern__mailbox_receive(&client->mailbox, message);
+    int rc = tern__client_check(client);
+    if (rc == 0 && message == NULL) rc = TERN_E_INVALID;
+    return rc == 0 ? tern__mailbox_receive(&client->mailbox, message) : rc;
 }
 
 int tern_client_receive_token(tern_client *client, tern_token **token)
 {
     if (token != NULL) *token = NULL;
-    if (client == NULL || token == NULL) return TERN_E_INVALID;
+    int rc = tern__client_check(client);
+    if (rc == 0 && token == NULL) rc = TERN_E_INVALID;
+    if (rc != 0) return rc;
     tern_token *made;
-    int rc = tern__token_new(client, &made);
+    rc = tern__token_new(client, &made);
     if (rc != 0) return rc;
     rc = tern__mailbox_add_receiver(&client->mailbox, made);
     if (rc != 0) {
@@ -193,7 +203,9 @@ int tern_client_receive_token(tern_client *client, tern_token **token)
 
 int tern_client_ack(tern_client *client, const tern_message *message)
 {
-    if (client == NULL || message == NULL) return TERN_E_INVALID;
+    int rc = tern__client_check(client);
+    if (rc == 0 && message == NULL) rc = TERN_E_INVALID;
+    if (rc != 0) return rc;
     const tern__record *record = message->record;
     if (record->qos == 0) return 0;
     if (client->options.ack != TERN_ACK_MANUAL)
@@ -202,7 +214,7 @@ int tern_client_ack(tern_client *client, const tern_message *message)
         return tern__client_fail(client, TERN_E_STALE, "ack: the message's connection is gone");
     tern__manual_ack ack = {message->epoch, record->ack_seq};
     tern__mutex_lock(&client->lock);
-    int rc = client->closing ? TERN_E_CLOSED : tern__buf_append(&client->acks, &ack, sizeof ack);
+    rc = client->closing ? TERN_E_CLOSED : tern__buf_append(&client->acks, &ack, sizeof ack);
     tern__mutex_unlock(&client->lock);
     if (rc == 0) tern__client_schedule(client, false);
     return rc;

@@ -103,7 +103,9 @@ static void take_snapshot(tern_client *client, snapshot *now)
 int tern_client_stat(tern_client *client, const char *name, uint64_t *value)
 {
     if (value != NULL) *value = 0;
-    if (client == NULL || name == NULL || value == NULL) return TERN_E_INVALID;
+    int rc = tern__client_check(client);
+    if (rc == 0 && (name == NULL || value == NULL)) rc = TERN_E_INVALID;
+    if (rc != 0) return rc;
     for (size_t i = 0; i < ROWS; i++) {
         if (strcmp(rows[i].name, name) != 0) continue;
         snapshot now;

@@ -48,8 +48,10 @@ void tern_token_unref(tern_token *token)
 {
     if (token == NULL || atomic_fetch_sub_explicit(&token->refs, 1, memory_order_acq_rel) != 1)
         return;
-    tern__cond_deinit(&token->ended);
-    tern__mutex_deinit(&token->lock);
+    if (!tern__client_forked(token->client)) { /* else a thread of the parent may be waiting on them */
+        tern__cond_deinit(&token->ended);
+        tern__mutex_deinit(&token->lock);
+    }
     tern__free(token->completion.codes);
     tern__free(token->completion.reason_string);
     tern__free(token->text);
@@ -145,6 +147,7 @@ int tern_token_wait(tern_token *token, uint32_t timeout_ms)
 {
     if (token == NULL) return TERN_E_INVALID;
     if (atomic_load_explicit(&token->done, memory_order_acquire)) return token->completion.error;
+    if (tern__client_forked(token->client)) return TERN_E_FORKED;
     if (timeout_ms == 0) return TERN_E_TIMEOUT;
     uint64_t deadline = tern__clock_us() + (uint64_t)timeout_ms * 1000;
     tern_client *client = token->client;
@@ -172,6 +175,7 @@ int tern_token_set_callback(tern_token *token, tern_token_callback callback, voi
 {
     if (token == NULL || callback == NULL) return TERN_E_INVALID;
     tern_client *client = token->client;
+    if (tern__client_forked(client)) return TERN_E_FORKED;
     tern__mutex_lock(&client->lock); /* the mailbox stands while it is held and the client is not released */
     tern__mutex_lock(&token->lock);
     bool done = token->done;

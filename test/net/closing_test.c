@@ -14,6 +14,8 @@
 #include <cmocka.h>
 
 #include "client/client.h"
+#include "net/watch.h"
+#include "support/mock_broker.h"
 #include "support/net.h"
 
 enum { PATIENCE = NET_PATIENCE_MS };
@@ -40,7 +42,7 @@ static tern_loop *make_loop(void)
 
 /* ---- several closers ---- */
 
-enum { CLOSERS = 4, ROUNDS = 2000 };
+enum { CLOSERS = 4, ROUNDS = 400 };
 
 typedef struct race {
     tern_client *client;
@@ -284,6 +286,62 @@ static void closing_works_beside_a_dispatching_thread(void **state)
     tern_loop_free(loop);
 }
 
+/* ---- draining ---- */
+
+/* A client that makes no more attempts has nobody to drain to: its deadline, some 50 days here, is not waited for. */
+static void an_idle_client_does_not_wait_to_drain(void **state)
+{
+    (void)state;
+    tern_loop *loop = make_loop();
+    tern_token *token = NULL;
+    tern_client *client = make_client(loop, TERN_DISPATCH_THREAD);
+    assert_int_equal(tern_client_publish_token(client, "a", "x", 1, TERN_QOS_1, &token), 0);
+    assert_int_equal(tern_client_close_wait(client, UINT32_MAX), 0);
+    assert_int_equal(tern_token_outcome(token), TERN_OUTCOME_NOT_SENT); /* [C1] [C2] */
+    assert_int_equal(tern_token_cause(token), TERN_CAUSE_CLOSED);
+    tern_token_unref(token);
+    tern_client_free(client);
+    tern_loop_free(loop);
+}
+
+/* A link that breaks while the outbox drains comes back, and what was on its way is delivered. */
+static void draining_survives_a_cut(void **state)
+{
+    (void)state;
+    watch w;
+    tern_token *message = NULL;
+    tern_token *closed = NULL;
+    tern_connection_options *connection = NULL;
+    mock_broker *broker = mock_broker_new();
+    tern_loop *loop = make_loop();
+    tern_client *client = make_client(loop, TERN_DISPATCH_THREAD);
+    watch_init(&w, client);
+    assert_int_equal(tern_connection_options_new(&connection), 0);
+    assert_int_equal(tern_connection_options_add_server(connection, mock_broker_url(broker)), 0);
+    assert_int_equal(tern_connection_options_set_retry_delay(connection, 1, 10, TERN_JITTER_FULL), 0);
+    assert_int_equal(tern_client_configure(client, connection), 0);
+    assert_int_equal(tern_client_connect_wait(client, PATIENCE), 0);
+    mock_broker_set_rules(broker, &(mock_rules){.no_acks = true});
+    assert_int_equal(tern_client_publish_token(client, "a", "x", 1, TERN_QOS_1, &message), 0);
+    assert_true(mock_broker_wait(broker, TERN__PUBLISH, 1, PATIENCE));
+    assert_int_equal(tern_client_close(client, 1, UINT32_MAX, &closed), 0);
+    mock_broker_set_rules(broker, &(mock_rules){0});
+    mock_broker_cut(broker);
+    assert_int_equal(tern_token_wait(message, PATIENCE), 0);
+    assert_int_equal(tern_token_outcome(message), TERN_OUTCOME_DELIVERED);
+    assert_int_equal(tern_token_wait(closed, PATIENCE), 0);
+    assert_int_equal(mock_broker_count(broker, TERN__DISCONNECT), 1);
+    assert_int_equal(watch_count(&w, TERN_EVENT_CONNECTED), 2);
+    assert_int_equal(watch_count(&w, TERN_EVENT_DISCONNECTED), 2);
+    tern_token_unref(message);
+    tern_token_unref(closed);
+    tern_client_free(client);
+    tern_loop_free(loop);
+    tern_connection_options_free(connection);
+    mock_broker_free(broker);
+    watch_deinit(&w);
+}
+
 /* ---- waits that give up ---- */
 
 static size_t waiting_receivers(tern_client *client)
@@ -323,6 +381,8 @@ int main(void)
         cmocka_unit_test(waiting_for_its_own_close_would_deadlock),
         cmocka_unit_test(freeing_in_a_manual_dispatch_is_complete_when_it_returns),
         cmocka_unit_test(closing_works_beside_a_dispatching_thread),
+        cmocka_unit_test(an_idle_client_does_not_wait_to_drain),
+        cmocka_unit_test(draining_survives_a_cut),
         cmocka_unit_test(waits_that_time_out_leave_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

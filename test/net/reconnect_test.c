@@ -324,43 +324,6 @@ static void an_upgraded_server_is_spoken_to_in_5(void **state)
     rig_free(&r);
 }
 
-/* Draining goes on over a lost connection, until the deadline. [C12] */
-static void closing_drains_over_a_lost_connection(void **state)
-{
-    (void)state;
-    rig r;
-    rig_init(&r);
-    mock_rules rules = {.no_acks = true};
-    mock_broker_set_rules(r.broker, &rules);
-    rig_connect(&r);
-    tern_token *message = NULL;
-    tern_token *closed = NULL;
-    assert_int_equal(tern_client_publish_token(r.client, "t", "x", 1, TERN_QOS_1, &message), 0);
-    assert_true(mock_broker_wait(r.broker, TERN__PUBLISH, 1, PATIENCE));
-    assert_int_equal(tern_client_close(r.client, 1, PATIENCE, &closed), 0);
-    mock_broker_set_rules(r.broker, &(mock_rules){0});
-    mock_broker_cut(r.broker);
-    assert_int_equal(tern_token_wait(closed, PATIENCE), 0);
-    assert_int_equal(tern_token_outcome(message), TERN_OUTCOME_DELIVERED);
-    tern_token_unref(message);
-    tern_token_unref(closed);
-    rig_free(&r);
-}
-
-/* A client that was never told to connect has nothing to wait for. */
-static void draining_without_a_connection_ends_at_once(void **state)
-{
-    (void)state;
-    tern_client *client = NULL;
-    tern_token *message = NULL;
-    assert_int_equal(tern_client_new(&client, NULL), 0);
-    assert_int_equal(tern_client_publish_token(client, "t", "x", 1, TERN_QOS_1, &message), 0);
-    assert_int_equal(tern_client_close_wait(client, UINT32_MAX), 0);
-    assert_int_equal(tern_token_outcome(message), TERN_OUTCOME_NOT_SENT);
-    tern_token_unref(message);
-    tern_client_free(client);
-}
-
 /* New options count from the next attempt on. */
 static void options_are_replaced_between_attempts(void **state)
 {
@@ -444,8 +407,6 @@ int main(void)
         cmocka_unit_test(an_old_server_is_spoken_to_in_3_1_1),
         cmocka_unit_test(a_known_server_is_not_degraded),
         cmocka_unit_test(an_upgraded_server_is_spoken_to_in_5),
-        cmocka_unit_test(closing_drains_over_a_lost_connection),
-        cmocka_unit_test(draining_without_a_connection_ends_at_once),
         cmocka_unit_test(options_are_replaced_between_attempts),
         cmocka_unit_test(the_session_is_resumed),
         cmocka_unit_test(a_disconnect_is_no_failure),
