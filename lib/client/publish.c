@@ -64,17 +64,16 @@ static inline void tell_loop(tern_client *client, const tern__submission *submis
     if (urgent || !in_line) tern__client_schedule(client, urgent);
 }
 
-/* Everything was checked: into the outbox with it. */
+/* Everything was checked: into the outbox with it. *id stays as it is where that fails. */
 static inline int submit(tern_client *client, const tern__submission *submission, uint64_t *id)
 {
-    uint64_t given = 0;
     size_t waiting = 0;
     int rc = TERN_E_CLOSED;
     tern__mutex_lock(&client->lock);
     if (!client->closing) {
-        rc = tern__outbox_append_locked(client->outbox, submission, &given);
+        rc = tern__outbox_append_locked(client->outbox, submission, id);
         if (rc == TERN_E_OUTBOX_FULL && client->options.policy == TERN_OUTBOX_BLOCK)
-            rc = append_blocking_locked(client, submission, &given);
+            rc = append_blocking_locked(client, submission, id);
         if (rc == 0) {
             client->counters.published_bytes += submission->publish.payload.len;
         } else {
@@ -84,7 +83,6 @@ static inline int submit(tern_client *client, const tern__submission *submission
     }
     tern__mutex_unlock(&client->lock);
     if (rc != 0) return refuse(client, rc);
-    if (id != NULL) *id = given;
     tell_loop(client, submission, waiting);
     return 0;
 }
@@ -126,7 +124,9 @@ static inline int prepare(tern_client *client, tern__submission *submission, con
 int tern_client_publish(tern_client *client, const char *topic, const void *payload,
                         size_t payload_length, uint32_t flags, uint64_t *id)
 {
-    if (id != NULL) *id = 0;
+    uint64_t unwanted;
+    if (id == NULL) id = &unwanted;
+    *id = 0;
     int rc = tern__client_check(client);
     if (rc != 0) return rc;
     tern__submission submission;
@@ -138,6 +138,8 @@ int tern_client_publish(tern_client *client, const char *topic, const void *payl
 static int submit_with_token(tern_client *client, tern__submission *submission, uint64_t *id,
                              tern_token **token)
 {
+    uint64_t unwanted;
+    if (id == NULL) id = &unwanted;
     if (token == NULL) return submit(client, submission, id);
     tern_token *made;
     int rc = tern__token_new(client, &made);

@@ -6,13 +6,13 @@
 #include <stdatomic.h>
 
 /* 0 until the handler is in place, then one more in each generation of children. */
-static atomic_uint generation;
+atomic_uint tern__fork_mark;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 /* Runs in the child, whose only thread it is. */
 static void count_fork(void)
 {
-    atomic_fetch_add_explicit(&generation, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&tern__fork_mark, 1, memory_order_relaxed);
 }
 
 /* Where the system has no memory for the handler the generation stays 1: forks go unnoticed, all
@@ -20,13 +20,11 @@ static void count_fork(void)
 static void begin(void)
 {
     pthread_atfork(NULL, NULL, count_fork);
-    atomic_store_explicit(&generation, 1, memory_order_release);
+    atomic_store_explicit(&tern__fork_mark, 1, memory_order_release);
 }
 
-unsigned tern__fork_generation(void)
+unsigned tern__fork_begin(void)
 {
-    unsigned now = atomic_load_explicit(&generation, memory_order_acquire);
-    if (now != 0) return now;
     pthread_once(&once, begin);
-    return atomic_load_explicit(&generation, memory_order_acquire);
+    return atomic_load_explicit(&tern__fork_mark, memory_order_acquire);
 }
