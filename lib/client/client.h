@@ -113,6 +113,7 @@ struct tern_client {
     tern__error_note *notes; /* ring of TERN__NOTES, allocated at the first error */
     atomic_uint last_note;   /* count of notes written; the newest is at (last_note - 1) % TERN__NOTES */
     int last_error;
+    bool link_failed; /* the newest note tells of the connection that is wanted: it says more than a deadline */
     char *assigned_id;       /* by the server, NULL where none */
     /* Shared without lock. */
     atomic_bool connected;
@@ -152,6 +153,10 @@ void tern__client_unref(tern_client *client);
 int tern__client_fail(tern_client *client, int error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The same for a failed connection, which also tells later waits why they wait. */
+void tern__client_link_failed(tern_client *client, int error, const char *text);
+/* Notes a wait that ended with TERN_E_TIMEOUT or TERN_E_WOULD_DEADLOCK, unless it is known what it waited for; returns error. */
+int tern__client_wait_failed(tern_client *client, int error, uint32_t timeout_ms);
 /* The calling thread will wait for a token: the loop is woken first. True where the thread runs a callback of the client's
  * dispatcher: then the token is nudged when reading pauses, and tern__client_done_waiting() must follow. */
 bool tern__client_about_to_wait(tern_client *client, tern_token *token);

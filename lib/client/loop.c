@@ -117,10 +117,13 @@ static inline bool traces(const tern_client *client)
     return tern__log_on(&client->log, TERN_LOG_TRACE);
 }
 
-static void watch(tern_client *client)
+/* Where the poller has no memory for it the stream would never be heard of again. */
+static void watch(tern_client *client, uint64_t now)
 {
     tern__link *link = &client->link;
-    if (link->stream != NULL) tern__stream_watch(link->stream, !link->paused, link->write_blocked);
+    if (link->stream == NULL) return;
+    int rc = tern__stream_watch(link->stream, !link->paused, link->write_blocked);
+    if (rc != 0) lose(client, rc, 0, now);
 }
 
 /* Writes until nothing is left, the socket is full, or others should have their turn. */
@@ -275,7 +278,7 @@ static void serve(tern_client *client, uint64_t now)
         return;
     }
     sync_engine(client);
-    watch(client);
+    watch(client, now);
     set_timer(client);
 }
 
@@ -314,7 +317,7 @@ void tern__loop_open(tern_client *client, tern__stream *stream, const tern__conn
     }
     tern__engine_set_reading_paused(client->engine, link->paused, now);
     atomic_store(&client->epoch, tern__engine_epoch(client->engine));
-    watch(client);
+    watch(client, now);
 }
 
 void tern__loop_flush(tern_client *client, uint64_t now)
