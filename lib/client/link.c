@@ -72,7 +72,6 @@ static void start_attempt(tern_client *client, uint64_t now)
     link->state = TERN__LINK_OPENING;
     link->version = attempt_version(link);
     link->attempt++;
-    if (!link->falling_back) link->tried++; /* else it is the same server once more */
     link->retry_at = UINT64_MAX;
     link->deadline = now + (uint64_t)link->options->connect_timeout_ms * 1000;
     tern__report(client, TERN_EVENT_CONNECTING, NULL, -1);
@@ -202,7 +201,7 @@ static int64_t plan_retry(tern__link *link, bool was_up)
 {
     size_t count = link->options->server_count;
     if (!was_up) link->server = (link->server + 1) % count;
-    if (!was_up && link->tried < count) return 0;
+    if (!was_up && ++link->tried < count) return 0; /* whichever versions were tried there */
     link->tried = 0;
     uint32_t delay_ms = 0;
     return tern__backoff_next(&link->backoff, &delay_ms) ? (int64_t)delay_ms : -1;
