@@ -28,7 +28,7 @@ typedef enum tern__link_state {
     TERN__LINK_OPENING,   /* a transport attempt runs; next GREETING, WAITING, IDLE */
     TERN__LINK_GREETING,  /* CONNECT is out; next UP, WAITING, IDLE */
     TERN__LINK_UP,        /* next LEAVING, WAITING, IDLE */
-    TERN__LINK_LEAVING,   /* DISCONNECT goes out; next IDLE, CLOSED */
+    TERN__LINK_LEAVING,   /* DISCONNECT goes out, the peer's end is awaited; next IDLE, CLOSED */
     TERN__LINK_CLOSED     /* for good */
 } tern__link_state;
 
@@ -51,6 +51,7 @@ typedef struct tern__link {
     bool paused;         /* reading is paused */
     size_t last_block;   /* capacity of the block that was handed over last */
     bool closable;       /* the engine's last bytes are in the output: flush and close */
+    bool finished;       /* LEAVING: all was written, the peer's end is awaited and what it says dropped */
     uint64_t deadline;   /* of the attempt or of leaving; UINT64_MAX none */
     uint64_t retry_at;   /* WAITING */
     bool closing;        /* tern_client_close() was called */

@@ -13,7 +13,7 @@
 
 enum {
     PING_TIMEOUT_MS = 10000, /* or the keep alive, where that is shorter */
-    LEAVE_MS = 1000          /* how long a DISCONNECT may take to get out */
+    LEAVE_MS = 1000          /* how long a DISCONNECT may take to get to the peer */
 };
 
 void tern__link_init(tern__link *link)
@@ -492,13 +492,19 @@ static bool progress_close(tern_client *client, uint64_t now)
     return finish_close(client, now);
 }
 
+/* When all is written the peer is told that this was the end, and has until the deadline to say the same. */
+static void progress_leave(tern_client *client, uint64_t now)
+{
+    tern__link *link = &client->link;
+    bool written = link->closable && !tern__engine_wants_output(client->engine);
+    if (now >= link->deadline || (written && !link->finished && !tern__loop_finish(client, now))) leave_done(client, now);
+}
+
 bool tern__link_progress(tern_client *client, uint64_t now)
 {
     tern__link *link = &client->link;
     finish_flushes(client);
-    if (link->state == TERN__LINK_LEAVING && (now >= link->deadline ||
-        (link->closable && !tern__engine_wants_output(client->engine))))
-        leave_done(client, now);
+    if (link->state == TERN__LINK_LEAVING) progress_leave(client, now);
     if (link->disconnect_token != NULL && link->state == TERN__LINK_IDLE) {
         tern__token_finish_error(link->disconnect_token, 0, NULL);
         link->disconnect_token = NULL;
