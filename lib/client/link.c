@@ -190,6 +190,7 @@ static bool fall_back(tern__link *link, const tern__failure *failure, bool greet
         link->falling_back = false; /* that was not it either: the next attempt tries 5 again */
         return changed;
     }
+    if (link->options->has_password && !link->options->has_user_name) return false; /* 3.1.1 cannot say that [MQTT311-3.1.2-22] */
     bool closed = failure->error == TERN_E_CONNECTION_LOST && *known == 0;
     link->falling_back = refused || closed;
     return link->falling_back;

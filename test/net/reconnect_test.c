@@ -321,6 +321,21 @@ static void an_old_server_that_was_upgraded_is_found_out(void **state)
     rig_free(&r);
 }
 
+/* A password without a user name is of MQTT 5 alone: there is nothing to fall back to. [MQTT311-3.1.2-22] */
+static void a_password_alone_does_not_fall_back(void **state)
+{
+    (void)state;
+    rig r;
+    rig_init(&r);
+    mock_broker_set_rules(r.broker, &(mock_rules){.only_v311 = true});
+    assert_int_equal(tern_connection_options_set_credentials(r.options, NULL, "secret", 6), 0);
+    rig_connect(&r);
+    assert_true(watch_wait(&r.watch, TERN_EVENT_STOPPED, 1, PATIENCE));
+    assert_int_equal(watch_last(&r.watch, TERN_EVENT_STOPPED).reason, 0x84);
+    assert_int_equal(mock_broker_count(r.broker, TERN__CONNECT), 1);
+    rig_free(&r);
+}
+
 /* Falling back is another try of the same server: the second one has its turn before any delay. */
 static void falling_back_takes_nobodys_turn(void **state)
 {
@@ -487,6 +502,7 @@ int main(void)
         cmocka_unit_test(the_next_server_takes_over),
         cmocka_unit_test(an_old_server_is_spoken_to_in_3_1_1),
         cmocka_unit_test(an_old_server_that_was_upgraded_is_found_out),
+        cmocka_unit_test(a_password_alone_does_not_fall_back),
         cmocka_unit_test(falling_back_takes_nobodys_turn),
         cmocka_unit_test(the_end_of_a_stable_connection_is_no_failed_attempt),
         cmocka_unit_test(a_known_server_is_not_degraded),
