@@ -520,10 +520,12 @@ void tern__client_link_failed(tern_client *client, int error, const char *text)
 int tern__client_wait_failed(tern_client *client, int error, uint32_t timeout_ms)
 {
     bool connected = atomic_load(&client->connected);
+    const char *more = !connected                    ? ", and the client is not connected"
+                       : tern__client_paused(client) ? ", and nothing is read while received messages wait to be taken"
+                                                     : "";
     char text[sizeof client->notes[0].text];
     if (error == TERN_E_TIMEOUT) {
-        snprintf(text, sizeof text, "the deadline of %lu ms passed%s", (unsigned long)timeout_ms,
-                 connected ? "" : ", and the client is not connected");
+        snprintf(text, sizeof text, "the deadline of %lu ms passed%s", (unsigned long)timeout_ms, more);
     } else {
         snprintf(text, sizeof text, "%s", tern_strerror(error));
     }
