@@ -161,6 +161,8 @@ int tern__client_command(tern_client *client, tern__command *command)
 {
     tern__mutex_lock(&client->lock);
     bool closing = client->closing;
+    /* With the place in the queue, so that the ids of waiting flushes never fall. */
+    if (command->kind == TERN__COMMAND_FLUSH) command->token->flush_id = tern__outbox_last_id_locked(client->outbox);
     if (!closing) tern__list_append(&client->commands, &command->link);
     tern__mutex_unlock(&client->lock);
     if (closing) return TERN_E_CLOSED;
@@ -248,6 +250,7 @@ int tern_client_connect(tern_client *client, tern_token **token)
     if (rc == 0 && !client->configured) rc = TERN_E_NOT_CONNECTED;
     if (rc == 0 && client->connecting) rc = TERN_E_STATE;
     if (rc == 0) client->connecting = true;
+    if (rc == 0) client->link_failed = false; /* what failed before is history */
     tern__mutex_unlock(&client->lock);
     if (rc == 0) return send_command(client, command, token);
     tern_token_unref(command->token);
@@ -291,9 +294,6 @@ int tern_client_flush(tern_client *client, tern_token **token)
         tern__command_free(command);
         return rc;
     }
-    tern__mutex_lock(&client->lock);
-    command->token->flush_id = tern__outbox_last_id_locked(tern__engine_outbox(client->engine));
-    tern__mutex_unlock(&client->lock);
     return send_command(client, command, token);
 }
 
@@ -483,21 +483,54 @@ int tern_client_id(tern_client *client, char *buffer, size_t size)
     return rc;
 }
 
-int tern__client_fail(tern_client *client, int error, const char *format, ...)
+static void note_locked(tern_client *client, int error, const char *text)
 {
-    tern__mutex_lock(&client->lock);
     if (client->notes == NULL) client->notes = tern__calloc(TERN__NOTES, sizeof *client->notes);
     client->last_error = error;
-    if (client->notes != NULL) {
-        unsigned next = atomic_load_explicit(&client->last_note, memory_order_relaxed);
-        char *text = client->notes[next % TERN__NOTES].text;
-        va_list args;
-        va_start(args, format);
-        vsnprintf(text, sizeof client->notes[0].text, format, args);
-        va_end(args);
-        tern__log_clean(text);
-        atomic_store_explicit(&client->last_note, next + 1, memory_order_release);
+    client->link_failed = false;
+    if (client->notes == NULL) return;
+    unsigned next = atomic_load_explicit(&client->last_note, memory_order_relaxed);
+    char *place = client->notes[next % TERN__NOTES].text;
+    snprintf(place, sizeof client->notes[0].text, "%s", text);
+    tern__log_clean(place);
+    atomic_store_explicit(&client->last_note, next + 1, memory_order_release);
+}
+
+int tern__client_fail(tern_client *client, int error, const char *format, ...)
+{
+    char text[sizeof client->notes[0].text];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    tern__mutex_lock(&client->lock);
+    note_locked(client, error, text);
+    tern__mutex_unlock(&client->lock);
+    return error;
+}
+
+void tern__client_link_failed(tern_client *client, int error, const char *text)
+{
+    tern__mutex_lock(&client->lock);
+    note_locked(client, error, text);
+    client->link_failed = true;
+    tern__mutex_unlock(&client->lock);
+}
+
+int tern__client_wait_failed(tern_client *client, int error, uint32_t timeout_ms)
+{
+    bool connected = atomic_load(&client->connected);
+    const char *more = !connected                    ? ", and the client is not connected"
+                       : tern__client_paused(client) ? ", and nothing is read while received messages wait to be taken"
+                                                     : "";
+    char text[sizeof client->notes[0].text];
+    if (error == TERN_E_TIMEOUT) {
+        snprintf(text, sizeof text, "the deadline of %lu ms passed%s", (unsigned long)timeout_ms, more);
+    } else {
+        snprintf(text, sizeof text, "%s", tern_strerror(error));
     }
+    tern__mutex_lock(&client->lock);
+    if (connected || !client->link_failed || error != TERN_E_TIMEOUT) note_locked(client, error, text);
     tern__mutex_unlock(&client->lock);
     return error;
 }

@@ -28,7 +28,7 @@ typedef enum tern__link_state {
     TERN__LINK_OPENING,   /* a transport attempt runs; next GREETING, WAITING, IDLE */
     TERN__LINK_GREETING,  /* CONNECT is out; next UP, WAITING, IDLE */
     TERN__LINK_UP,        /* next LEAVING, WAITING, IDLE */
-    TERN__LINK_LEAVING,   /* DISCONNECT goes out; next IDLE, CLOSED */
+    TERN__LINK_LEAVING,   /* DISCONNECT goes out, the peer's end is awaited; next IDLE, CLOSED */
     TERN__LINK_CLOSED     /* for good */
 } tern__link_state;
 
@@ -51,6 +51,7 @@ typedef struct tern__link {
     bool paused;         /* reading is paused */
     size_t last_block;   /* capacity of the block that was handed over last */
     bool closable;       /* the engine's last bytes are in the output: flush and close */
+    bool finished;       /* LEAVING: all was written, the peer's end is awaited and what it says dropped */
     uint64_t deadline;   /* of the attempt or of leaving; UINT64_MAX none */
     uint64_t retry_at;   /* WAITING */
     bool closing;        /* tern_client_close() was called */
@@ -113,6 +114,7 @@ struct tern_client {
     tern__error_note *notes; /* ring of TERN__NOTES, allocated at the first error */
     atomic_uint last_note;   /* count of notes written; the newest is at (last_note - 1) % TERN__NOTES */
     int last_error;
+    bool link_failed; /* the newest note tells of the connection that is wanted: it says more than a deadline */
     char *assigned_id;       /* by the server, NULL where none */
     /* Shared without lock. */
     atomic_bool connected;
@@ -152,6 +154,10 @@ void tern__client_unref(tern_client *client);
 int tern__client_fail(tern_client *client, int error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The same for a failed connection, which also tells later waits why they wait. */
+void tern__client_link_failed(tern_client *client, int error, const char *text);
+/* Notes a wait that ended with TERN_E_TIMEOUT or TERN_E_WOULD_DEADLOCK, unless it is known what it waited for; returns error. */
+int tern__client_wait_failed(tern_client *client, int error, uint32_t timeout_ms);
 /* The calling thread will wait for a token: the loop is woken first. True where the thread runs a callback of the client's
  * dispatcher: then the token is nudged when reading pauses, and tern__client_done_waiting() must follow. */
 bool tern__client_about_to_wait(tern_client *client, tern_token *token);

@@ -128,5 +128,6 @@ void tern__deliver_block(tern__mailbox *mailbox, tern__block *block, uint32_t fi
         tern__client_schedule(client, false);
         told = now;
     }
+    tern__router_reap(&mailbox->router);
     if (told != 0) tern__client_schedule(client, false);
 }

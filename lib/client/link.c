@@ -13,7 +13,7 @@
 
 enum {
     PING_TIMEOUT_MS = 10000, /* or the keep alive, where that is shorter */
-    LEAVE_MS = 1000          /* how long a DISCONNECT may take to get out */
+    LEAVE_MS = 1000          /* how long a DISCONNECT may take to get to the peer */
 };
 
 void tern__link_init(tern__link *link)
@@ -72,7 +72,6 @@ static void start_attempt(tern_client *client, uint64_t now)
     link->state = TERN__LINK_OPENING;
     link->version = attempt_version(link);
     link->attempt++;
-    if (!link->falling_back) link->tried++; /* else it is the same server once more */
     link->retry_at = UINT64_MAX;
     link->deadline = now + (uint64_t)link->options->connect_timeout_ms * 1000;
     tern__report(client, TERN_EVENT_CONNECTING, NULL, -1);
@@ -191,6 +190,7 @@ static bool fall_back(tern__link *link, const tern__failure *failure, bool greet
         link->falling_back = false; /* that was not it either: the next attempt tries 5 again */
         return changed;
     }
+    if (link->options->has_password && !link->options->has_user_name) return false; /* 3.1.1 cannot say that [MQTT311-3.1.2-22] */
     bool closed = failure->error == TERN_E_CONNECTION_LOST && *known == 0;
     link->falling_back = refused || closed;
     return link->falling_back;
@@ -202,7 +202,7 @@ static int64_t plan_retry(tern__link *link, bool was_up)
 {
     size_t count = link->options->server_count;
     if (!was_up) link->server = (link->server + 1) % count;
-    if (!was_up && link->tried < count) return 0;
+    if (!was_up && ++link->tried < count) return 0; /* whichever versions were tried there */
     link->tried = 0;
     uint32_t delay_ms = 0;
     return tern__backoff_next(&link->backoff, &delay_ms) ? (int64_t)delay_ms : -1;
@@ -493,13 +493,19 @@ static bool progress_close(tern_client *client, uint64_t now)
     return finish_close(client, now);
 }
 
+/* When all is written the peer is told that this was the end, and has until the deadline to say the same. */
+static void progress_leave(tern_client *client, uint64_t now)
+{
+    tern__link *link = &client->link;
+    bool written = link->closable && !tern__engine_wants_output(client->engine);
+    if (now >= link->deadline || (written && !link->finished && !tern__loop_finish(client, now))) leave_done(client, now);
+}
+
 bool tern__link_progress(tern_client *client, uint64_t now)
 {
     tern__link *link = &client->link;
     finish_flushes(client);
-    if (link->state == TERN__LINK_LEAVING && (now >= link->deadline ||
-        (link->closable && !tern__engine_wants_output(client->engine))))
-        leave_done(client, now);
+    if (link->state == TERN__LINK_LEAVING) progress_leave(client, now);
     if (link->disconnect_token != NULL && link->state == TERN__LINK_IDLE) {
         tern__token_finish_error(link->disconnect_token, 0, NULL);
         link->disconnect_token = NULL;

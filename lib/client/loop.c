@@ -117,10 +117,13 @@ static inline bool traces(const tern_client *client)
     return tern__log_on(&client->log, TERN_LOG_TRACE);
 }
 
-static void watch(tern_client *client)
+/* Where the poller has no memory for it the stream would never be heard of again. */
+static void watch(tern_client *client, uint64_t now)
 {
     tern__link *link = &client->link;
-    if (link->stream != NULL) tern__stream_watch(link->stream, !link->paused, link->write_blocked);
+    if (link->stream == NULL) return;
+    int rc = tern__stream_watch(link->stream, !link->paused || link->finished, link->write_blocked);
+    if (rc != 0) lose(client, rc, 0, now);
 }
 
 /* Writes until nothing is left, the socket is full, or others should have their turn. */
@@ -195,6 +198,19 @@ static void read_in(tern_client *client, uint64_t now)
         pump_events(client, now);
         update_pause(client, now);
         if (rc != 0 || n < room) return;
+    }
+}
+
+/* After our last byte: nothing that still comes matters, but its end. */
+static void read_off(tern_client *client, uint64_t now)
+{
+    uint8_t waste[4096];
+    size_t n;
+    tern__link *link = &client->link;
+    for (int round = 0; round < ROUNDS && link->stream != NULL; round++) {
+        int rc = tern__stream_read(link->stream, waste, sizeof waste, &n);
+        if (rc == TERN_E_AGAIN) return;
+        if (rc != 0) lose(client, rc, 0, now);
     }
 }
 
@@ -275,7 +291,7 @@ static void serve(tern_client *client, uint64_t now)
         return;
     }
     sync_engine(client);
-    watch(client);
+    watch(client, now);
     set_timer(client);
 }
 
@@ -283,7 +299,9 @@ static void on_stream_ready(tern__source *source, unsigned events, uint64_t now)
 {
     tern_client *client = TERN__CONTAINER(source, tern_client, link.source);
     if ((events & TERN__READY_WRITE) != 0) client->link.write_blocked = false;
-    if ((events & TERN__READY_ERROR) != 0 && client->link.paused) {
+    if (client->link.finished) {
+        read_off(client, now);
+    } else if ((events & TERN__READY_ERROR) != 0 && client->link.paused) {
         lose(client, TERN_E_CONNECTION_LOST, 0, now); /* nothing will be read from it any more */
     } else if ((events & (TERN__READY_READ | TERN__READY_ERROR)) != 0) {
         read_in(client, now);
@@ -314,7 +332,7 @@ void tern__loop_open(tern_client *client, tern__stream *stream, const tern__conn
     }
     tern__engine_set_reading_paused(client->engine, link->paused, now);
     atomic_store(&client->epoch, tern__engine_epoch(client->engine));
-    watch(client);
+    watch(client, now);
 }
 
 void tern__loop_flush(tern_client *client, uint64_t now)
@@ -330,9 +348,19 @@ void tern__loop_flush(tern_client *client, uint64_t now)
     tern__engine_sent(client->engine, sent, now);
 }
 
+bool tern__loop_finish(tern_client *client, uint64_t now)
+{
+    tern__link *link = &client->link;
+    if (link->stream == NULL || tern__stream_finish(link->stream) != 0) return false;
+    link->finished = true;
+    watch(client, now);
+    return true;
+}
+
 void tern__loop_hang_up(tern_client *client, uint64_t now)
 {
     tern__link *link = &client->link;
+    link->finished = false;
     tern__stream_close(link->stream);
     link->stream = NULL;
     link->write_blocked = false;

@@ -73,6 +73,8 @@ void tern__loop_open(tern_client *client, tern__stream *stream, const tern__conn
                      uint64_t now);
 /* Tries once to write what is in the output; errors play no part any more. */
 void tern__loop_flush(tern_client *client, uint64_t now);
+/* All is in the transport: it carries that to the peer, whose end is awaited. False: it cannot. */
+bool tern__loop_finish(tern_client *client, uint64_t now);
 /* Drops the transport, where there is one; the engine is told. */
 void tern__loop_hang_up(tern_client *client, uint64_t now);
 /* Gives every message and request its last outcome. False: memory ran out, to be tried again. */

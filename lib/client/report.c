@@ -85,7 +85,7 @@ void tern__report(tern_client *client, tern_event_kind kind, const tern__failure
     describe(client, kind, failure, retry_ms, text, sizeof text);
     tern__log_clean(text);
     tern__log_write(&client->log, level_of(kind, failure), "%s", text);
-    if (failure != NULL) (void)tern__client_fail(client, failure->error, "%s", text);
+    if (failure != NULL) tern__client_link_failed(client, failure->error, text);
     tern_event *event = tern__event_new(kind);
     if (event == NULL) return; /* the log and the last error have it */
     event->retry_delay_ms = retry_ms;

@@ -78,22 +78,38 @@ static tern__route_node *child_add(tern__route_node *node, const char *text, siz
     return child;
 }
 
-/* The child leaves the table; those behind it close up, so that no search ends too early. */
-static void child_remove(tern__route_node *node, const tern__route_node *child)
+/* Takes a child out of its parent's table and closes the gap, so that what was moved on by a collision is still found. */
+static void table_take(tern__route_node *parent, const tern__route_node *child)
 {
-    size_t mask = node->child_cap - 1;
-    size_t hole = child->text_hash & mask;
-    while (node->children[hole] != child) hole = (hole + 1) & mask;
-    node->children[hole] = NULL;
-    for (size_t i = (hole + 1) & mask; node->children[i] != NULL; i = (i + 1) & mask) {
-        tern__route_node *moved = node->children[i];
-        node->children[i] = NULL;
-        table_put(node->children, node->child_cap, moved);
+    size_t mask = parent->child_cap - 1;
+    size_t gap = child->text_hash & mask;
+    while (parent->children[gap] != child) gap = (gap + 1) & mask;
+    for (size_t i = (gap + 1) & mask; parent->children[i] != NULL; i = (i + 1) & mask) {
+        size_t home = parent->children[i]->text_hash & mask;
+        if (((i - home) & mask) < ((i - gap) & mask)) continue; /* it would come to lie before its home */
+        parent->children[gap] = parent->children[i];
+        gap = i;
     }
-    if (--node->child_count != 0) return;
-    tern__free(node->children);
-    node->children = NULL;
-    node->child_cap = 0;
+    parent->children[gap] = NULL;
+    parent->child_count--;
+}
+
+/* Frees a node that serves nothing any more, and those above that served nothing else. */
+static void prune(tern__router *router, tern__route_node *node)
+{
+    while (node != NULL && node->child_count == 0 && node->plus == NULL && node->here == NULL && node->hash == NULL) {
+        tern__route_node *parent = node->parent;
+        if (parent == NULL) {
+            router->root = NULL;
+        } else if (parent->plus == node) {
+            parent->plus = NULL;
+        } else {
+            table_take(parent, node);
+        }
+        tern__free(node->children);
+        tern__free(node);
+        node = parent;
+    }
 }
 
 int tern__router_init(tern__router *router)
@@ -124,13 +140,14 @@ static void tree_free(tern__route_node *pending)
 
 void tern__router_reap(tern__router *router)
 {
-    for (;;) {
-        tern__mutex_lock(&router->lock);
-        tern__list *link = tern__list_shift(&router->retired);
-        tern__mutex_unlock(&router->lock);
-        if (link == NULL) return;
-        tern__free(TERN__CONTAINER(link, tern__handler, retired));
-    }
+    tern__list retired;
+    tern__list_init(&retired);
+    tern__mutex_lock(&router->lock);
+    router->reading = false;
+    tern__list_splice(&retired, &router->retired);
+    tern__mutex_unlock(&router->lock);
+    tern__list *link;
+    while ((link = tern__list_shift(&retired)) != NULL) tern__free(TERN__CONTAINER(link, tern__handler, retired));
 }
 
 void tern__router_deinit(tern__router *router)
@@ -147,14 +164,15 @@ static size_t level_len(const char *text, size_t len, size_t at)
     return slash != NULL ? (size_t)(slash - (text + at)) : len - at;
 }
 
-/* The handler's place for a filter, and its node; made where `make` says so; NULL where it is not there or memory ran out. */
-static tern__handler **place(tern__router *router, const char *filter, size_t len, bool make, tern__route_node **owner)
+/* The handler's place for a filter, made where `make` says so; NULL where it is not there or memory ran out. *last is the
+ * node of the place, or the last one before what is missing. */
+static tern__handler **place(tern__router *router, const char *filter, size_t len, bool make, tern__route_node **last)
 {
     if (router->root == NULL && make) router->root = node_new(NULL, "", 0);
     tern__route_node *node = router->root;
+    *last = node;
     for (size_t at = 0; node != NULL;) {
         size_t n = level_len(filter, len, at);
-        *owner = node;
         if (n == 1 && filter[at] == '#') return &node->hash;
         tern__route_node *child;
         if (n == 1 && filter[at] == '+') {
@@ -165,8 +183,8 @@ static tern__handler **place(tern__router *router, const char *filter, size_t le
             if (child == NULL && make) child = child_add(node, filter + at, n);
         }
         node = child;
+        if (node != NULL) *last = node;
         at += n;
-        *owner = node;
         if (at == len) return node != NULL ? &node->here : NULL;
         at++;
     }
@@ -176,31 +194,18 @@ static tern__handler **place(tern__router *router, const char *filter, size_t le
 static void retire(tern__router *router, tern__handler *handler)
 {
     atomic_store(&handler->removed, true);
-    tern__list_append(&router->retired, &handler->retired);
-}
-
-/* Nodes that lead to no handler any more go: filters that come and go leave nothing behind. */
-static void prune(tern__router *router, tern__route_node *node)
-{
-    while (node != NULL && node->here == NULL && node->hash == NULL && node->plus == NULL && node->child_count == 0) {
-        tern__route_node *parent = node->parent;
-        if (parent == NULL) {
-            router->root = NULL;
-        } else if (parent->plus == node) {
-            parent->plus = NULL;
-        } else {
-            child_remove(parent, node);
-        }
-        tern__free(node->children);
-        tern__free(node);
-        node = parent;
+    if (router->reading) {
+        tern__list_append(&router->retired, &handler->retired);
+    } else {
+        tern__free(handler);
     }
 }
 
 static int set_locked(tern__router *router, const char *filter, size_t len, tern__handler *handler)
 {
-    tern__route_node *node = NULL;
+    tern__route_node *node;
     tern__handler **slot = place(router, filter, len, handler != NULL, &node);
+    if (slot == NULL) prune(router, node); /* what memory sufficed for */
     if (slot == NULL) return handler != NULL ? TERN_E_NOMEM : TERN_E_NOT_FOUND;
     if (*slot == NULL && handler == NULL) return TERN_E_NOT_FOUND;
     if (*slot != NULL) {
@@ -209,7 +214,7 @@ static int set_locked(tern__router *router, const char *filter, size_t len, tern
     }
     *slot = handler;
     if (handler != NULL) router->count++;
-    else prune(router, node);
+    if (handler == NULL) prune(router, node);
     atomic_fetch_add(&router->generation, 1);
     return 0;
 }
@@ -275,10 +280,11 @@ static size_t level_start(const char *topic, size_t end)
 
 /* Walks every branch that matches, depth first and without recursion: the literal branch of a level first, then "+". `at` is
  * where the next level starts; len + 1 when there is none left. */
-void tern__router_match_locked(const tern__router *router, const char *topic, size_t len, size_t skip,
+void tern__router_match_locked(tern__router *router, const char *topic, size_t len, size_t skip,
                                tern__match *match)
 {
     match->count = 0;
+    router->reading = true;
     const tern__route_node *root = router->root;
     bool dollar = len != 0 && topic[0] == '$'; /* no leading wildcard matches it [MQTT5-4.7.2-1] */
     size_t at = 0;

@@ -2,6 +2,7 @@
  *
  * Writers and the one reader (whoever dispatches the client's messages) hold `lock`. The reader copies what it found and
  * lets the lock go before it calls; a handler that is removed meanwhile is marked, and freed when the reader comes back.
+ * Nodes without handlers go at once: programs that wait for replies use a topic once.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TERN_CLIENT_ROUTER_H
 #define TERN_CLIENT_ROUTER_H
@@ -32,6 +33,7 @@ typedef struct tern__router {
     tern_message_callback general; /* takes what no filter takes; NULL none */
     void *general_data;
     tern__list retired;
+    bool reading; /* the reader may hold handlers: what is removed is retired */
 } tern__router;
 
 int tern__router_init(tern__router *router);
@@ -51,8 +53,9 @@ typedef struct tern__match {
     size_t count; /* may exceed TERN__MATCH_MAX: then `skip` finds the rest */
 } tern__match;
 
-/* Finds the handlers of a topic, leaving out the first `skip`; the lock is held. [MQTT5-4.7.2-1] [MQTT5-4.7.3-4] */
-void tern__router_match_locked(const tern__router *router, const char *topic, size_t len, size_t skip,
+/* Finds the handlers of a topic, leaving out the first `skip`; the lock is held. They are good until tern__router_reap().
+ * [MQTT5-4.7.2-1] [MQTT5-4.7.3-4] */
+void tern__router_match_locked(tern__router *router, const char *topic, size_t len, size_t skip,
                                tern__match *match);
 /* Frees what was removed; called by the reader while it holds no handler. */
 void tern__router_reap(tern__router *router);

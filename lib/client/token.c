@@ -148,9 +148,9 @@ int tern_token_wait(tern_token *token, uint32_t timeout_ms)
     if (token == NULL) return TERN_E_INVALID;
     if (atomic_load_explicit(&token->done, memory_order_acquire)) return token->completion.error;
     if (tern__client_forked(token->client)) return TERN_E_FORKED;
-    if (timeout_ms == 0) return TERN_E_TIMEOUT;
-    uint64_t deadline = tern__clock_us() + (uint64_t)timeout_ms * 1000;
     tern_client *client = token->client;
+    if (timeout_ms == 0) return tern__client_wait_failed(client, TERN_E_TIMEOUT, 0);
+    uint64_t deadline = tern__clock_us() + (uint64_t)timeout_ms * 1000;
     bool callback = tern__client_about_to_wait(client, token);
     int rc = callback && token->of_close ? TERN_E_WOULD_DEADLOCK : 0;
     tern__mutex_lock(&token->lock);
@@ -163,7 +163,7 @@ int tern_token_wait(tern_token *token, uint32_t timeout_ms)
     }
     tern__mutex_unlock(&token->lock);
     if (callback) tern__client_done_waiting(client);
-    return rc != 0 ? rc : token->completion.error;
+    return rc != 0 ? tern__client_wait_failed(client, rc, timeout_ms) : token->completion.error;
 }
 
 int tern_token_done(const tern_token *token)

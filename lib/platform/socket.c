@@ -128,6 +128,11 @@ int tern__socket_write(int fd, const tern__iov *iov, size_t count, size_t *n)
     return 0;
 }
 
+int tern__socket_finish(int fd)
+{
+    return shutdown(fd, SHUT_WR) == 0 ? 0 : errno;
+}
+
 void tern__socket_close(int fd)
 {
     if (fd >= 0) close(fd);

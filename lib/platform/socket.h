@@ -24,6 +24,8 @@ int tern__socket_connect_result(int fd);
  * tried again. */
 int tern__socket_read(int fd, void *data, size_t len, size_t *n);
 int tern__socket_write(int fd, const tern__iov *iov, size_t count, size_t *n);
+/* No more will be written: what is under way goes out, then the peer reads the end. 0 or errno. */
+int tern__socket_finish(int fd);
 void tern__socket_close(int fd);
 /* A Unix socket's address: 0 or ENAMETOOLONG. */
 int tern__address_unix(const char *path, tern__address *address);

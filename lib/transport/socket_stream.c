@@ -59,6 +59,12 @@ static void set_source(tern__stream *stream, tern__source *source)
     ((socket_stream *)stream)->user = source;
 }
 
+static int finish(tern__stream *stream)
+{
+    int os_error = tern__socket_finish(((socket_stream *)stream)->fd);
+    return os_error == 0 ? 0 : fail(stream, os_error);
+}
+
 static void close_socket(tern__stream *stream)
 {
     socket_stream *self = (socket_stream *)stream;
@@ -78,10 +84,10 @@ static void on_ready(tern__source *source, unsigned events, uint64_t now)
 int tern__socket_stream_new(tern__stream **stream, enum tern__scheme scheme, int fd,
                             tern__poller *poller)
 {
-    static const tern__stream_ops tcp = {"tcp", read_some,  write_some,
-                                         watch, set_source, close_socket};
-    static const tern__stream_ops local = {"unix", read_some,  write_some,
-                                           watch,  set_source, close_socket};
+    static const tern__stream_ops tcp = {"tcp",      read_some, write_some,  watch,
+                                         set_source, finish,    close_socket};
+    static const tern__stream_ops local = {"unix",     read_some, write_some,  watch,
+                                           set_source, finish,    close_socket};
     *stream = NULL;
     socket_stream *self = tern__calloc(1, sizeof *self);
     if (self == NULL) return TERN_E_NOMEM;

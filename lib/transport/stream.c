@@ -33,6 +33,13 @@ void tern__stream_set_source(tern__stream *stream, tern__source *source)
     stream->ops->set_source(stream, source);
 }
 
+int tern__stream_finish(tern__stream *stream)
+{
+    while (stream->ops->finish == NULL)
+        stream = stream->next;
+    return stream->ops->finish(stream);
+}
+
 void tern__stream_close(tern__stream *stream)
 {
     while (stream != NULL && stream->ops->close == NULL)

@@ -26,6 +26,9 @@ typedef struct tern__stream_ops {
     int (*watch)(tern__stream *stream, bool read, bool write);
     /* Sets whose `ready` is called when the stream may go on. */
     void (*set_source)(tern__stream *stream, tern__source *source);
+    /* Nothing more will be written: what is under way still goes out, and then the peer sees the end. Reading goes on, up to
+     * the peer's end: closing with unread bytes would make TCP throw away what is under way. 0 or TERN_E_CONNECTION_LOST. */
+    int (*finish)(tern__stream *stream);
     /* Closes and frees the filter and all below it. */
     void (*close)(tern__stream *stream);
 } tern__stream_ops;
@@ -40,6 +43,7 @@ int tern__stream_read(tern__stream *stream, void *data, size_t len, size_t *n);
 int tern__stream_write(tern__stream *stream, const tern__iov *iov, size_t count, size_t *n);
 int tern__stream_watch(tern__stream *stream, bool read, bool write);
 void tern__stream_set_source(tern__stream *stream, tern__source *source);
+int tern__stream_finish(tern__stream *stream);
 void tern__stream_close(tern__stream *stream); /* NULL does nothing */
 int tern__stream_os_error(const tern__stream *stream); /* the first one in the chain, from the top */
 

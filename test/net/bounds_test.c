@@ -93,6 +93,30 @@ static void hold(tern_client *client, const tern_message *message, void *user_da
     pthread_mutex_unlock(gate);
 }
 
+/* Who does not take what it receives waits in vain for an acknowledgement behind it, and is told why. [C11] */
+static void a_wait_while_nothing_is_read_says_why(void **state)
+{
+    (void)state;
+    mock_broker *broker = mock_broker_new();
+    tern_client_options *options = NULL;
+    tern_client *client = NULL;
+    watch w;
+    assert_int_equal(tern_client_options_new(&options), 0);
+    assert_int_equal(tern_client_options_set_inbound_limit(options, 1), 0);
+    assert_int_equal(tern_client_new(&client, options), 0);
+    tern_client_options_free(options);
+    watch_init(&w, client);
+    assert_int_equal(tern_client_configure_url(client, mock_broker_url(broker)), 0);
+    assert_int_equal(tern_client_connect_wait(client, PATIENCE), 0);
+    assert_int_equal(tern_client_subscribe_wait(client, "down", 0, PATIENCE), 0);
+    while (watch_count(&w, TERN_EVENT_PAUSED) == 0) mock_broker_publish(broker, "down", "x", 1, 0);
+    assert_int_equal(tern_client_publish_wait(client, "up", "x", 1, TERN_QOS_1, 50), TERN_E_TIMEOUT);
+    assert_non_null(strstr(tern_client_error_text(client), "received messages wait to be taken"));
+    tern_client_free(client);
+    watch_deinit(&w);
+    mock_broker_free(broker);
+}
+
 /* Reading pauses at the inbound limit; pings go on, nothing is lost, and it goes on when there is room. */
 static void received_bytes_are_bounded(void **state)
 {
@@ -255,6 +279,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_header_of_256_mb_takes_no_memory),
         cmocka_unit_test(received_bytes_are_bounded),
+        cmocka_unit_test(a_wait_while_nothing_is_read_says_why),
         cmocka_unit_test(a_full_outbox_rejects),
         cmocka_unit_test(a_full_outbox_blocks),
         cmocka_unit_test(a_message_over_the_servers_maximum_is_not_sent),

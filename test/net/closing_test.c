@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <tern/tern.h>
 #include <unistd.h>
 /* after the headers that it needs */
@@ -342,6 +343,83 @@ static void draining_survives_a_cut(void **state)
     watch_deinit(&w);
 }
 
+/* ---- the last bytes ---- */
+
+typedef struct reader {
+    int fd;
+    size_t bytes;
+    uint8_t last[2];
+    ssize_t end; /* what the last recv() said: 0 the end, -1 a reset */
+} reader;
+
+static void *read_to_the_end(void *argument)
+{
+    reader *r = argument;
+    uint8_t data[4096];
+    while ((r->end = recv(r->fd, data, sizeof data, 0)) > 0) {
+        r->bytes += (size_t)r->end;
+        for (ssize_t i = 0; i < r->end; i++) {
+            r->last[0] = r->last[1];
+            r->last[1] = data[i];
+        }
+    }
+    shutdown(r->fd, SHUT_WR);
+    return NULL;
+}
+
+/* Bytes from the peer that nobody has read make TCP reset a connection that is closed, and drop what is still on its way: the
+ * peer would see neither the last messages nor DISCONNECT, and publish the will. */
+static void unread_bytes_do_not_cost_the_last_ones(void **state)
+{
+    (void)state;
+    enum { MESSAGES = 20, SIZE = 10000 };
+    static const uint8_t connack[] = {0x20, 2, 0, 0};
+    static const uint8_t message[] = {0x30, 4, 0, 1, 'a', 'x'};
+    static char payload[SIZE];
+    watch w;
+    uint8_t connect[14];
+    uint16_t port;
+    char url[64];
+    reader r = {.fd = -1};
+    pthread_t thread;
+    tern_token *closed = NULL;
+    tern_client_options *options = NULL;
+    tern_connection_options *connection = NULL;
+    tern_client *client = NULL;
+    int listener = net_listen("127.0.0.1", &port);
+    snprintf(url, sizeof url, "mqtt://127.0.0.1:%u", port);
+    assert_int_equal(tern_client_options_new(&options), 0);
+    assert_int_equal(tern_client_options_set_inbound_limit(options, 1), 0);
+    assert_int_equal(tern_client_new(&client, options), 0);
+    watch_init(&w, client);
+    assert_int_equal(tern_connection_options_new(&connection), 0);
+    assert_int_equal(tern_connection_options_add_server(connection, url), 0);
+    assert_int_equal(tern_connection_options_set_version(connection, TERN_VERSION_311), 0);
+    assert_int_equal(tern_client_configure(client, connection), 0);
+    assert_int_equal(tern_client_connect(client, NULL), 0);
+    r.fd = net_accept(listener, PATIENCE);
+    assert_int_equal(net_read(r.fd, connect, sizeof connect, PATIENCE), sizeof connect);
+    assert_true(net_write(r.fd, connack, sizeof connack));
+    while (watch_count(&w, TERN_EVENT_PAUSED) == 0) assert_true(net_write(r.fd, message, sizeof message));
+    assert_true(net_write(r.fd, message, sizeof message)); /* this one stays in the socket */
+    assert_int_equal(pthread_create(&thread, NULL, read_to_the_end, &r), 0);
+    for (int i = 0; i < MESSAGES; i++) assert_int_equal(tern_client_publish(client, "b", payload, SIZE, 0, NULL), 0);
+    assert_int_equal(tern_client_close(client, 1, PATIENCE, &closed), 0);
+    assert_int_equal(tern_token_wait(closed, PATIENCE), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(r.end, 0);
+    assert_int_equal(r.bytes, MESSAGES * (1 + 2 + 2 + 1 + SIZE) + 2);
+    assert_int_equal(r.last[0], 0xE0); /* DISCONNECT [MQTT311-3.14.4-1] */
+    assert_int_equal(r.last[1], 0);
+    tern_token_unref(closed);
+    tern_client_free(client);
+    tern_client_options_free(options);
+    tern_connection_options_free(connection);
+    watch_deinit(&w);
+    close(r.fd);
+    close(listener);
+}
+
 /* ---- waits that give up ---- */
 
 static size_t waiting_receivers(tern_client *client)
@@ -383,6 +461,7 @@ int main(void)
         cmocka_unit_test(closing_works_beside_a_dispatching_thread),
         cmocka_unit_test(an_idle_client_does_not_wait_to_drain),
         cmocka_unit_test(draining_survives_a_cut),
+        cmocka_unit_test(unread_bytes_do_not_cost_the_last_ones),
         cmocka_unit_test(waits_that_time_out_leave_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -79,6 +79,56 @@ static void a_refused_connection(void **state)
     close(held);
 }
 
+/* A wait that ends by its deadline says so, and not what failed long before. */
+static void a_deadline_is_told(void **state)
+{
+    (void)state;
+    uint16_t port;
+    char url[64];
+    tern_client *client = NULL;
+    tern_message *message = NULL;
+    int listener = net_listen("127.0.0.1", &port);
+    assert_true(listener >= 0);
+    snprintf(url, sizeof url, "mqtt://127.0.0.1:%u", port);
+    assert_int_equal(tern_client_open_wait(&client, url, SHORT), TERN_E_TIMEOUT); /* connects, but nobody answers */
+    expect_text(client, "300 ms");
+    expect_text(client, "not connected");
+    assert_int_equal(tern_client_publish(client, "a/#", "x", 1, 0, NULL), TERN_E_TOPIC);
+    assert_int_equal(tern_client_publish_wait(client, "a", "x", 1, TERN_QOS_1, 20), TERN_E_TIMEOUT);
+    expect_text(client, "20 ms");
+    assert_int_equal(tern_client_receive_wait(client, &message, 30), TERN_E_TIMEOUT);
+    expect_text(client, "30 ms");
+    tern_client_free(client);
+    close(listener);
+}
+
+/* What went wrong with the connection says more than the deadline of who waits for it; once. */
+static void the_cause_of_waiting_is_told(void **state)
+{
+    (void)state;
+    uint16_t port;
+    char url[64];
+    tern_client *client = NULL;
+    int held = net_refusing_port(&port);
+    snprintf(url, sizeof url, "mqtt://127.0.0.1:%u", port);
+    assert_int_equal(tern_client_open_wait(&client, url, SHORT), TERN_E_CONNECT);
+    assert_int_equal(tern_client_publish_wait(client, "a", "x", 1, TERN_QOS_1, 20), TERN_E_TIMEOUT);
+    expect_text(client, "refused");
+    assert_int_equal(tern_client_publish(client, "a/#", "x", 1, 0, NULL), TERN_E_TOPIC);
+    expect_text(client, "a/#");
+    tern_token *token = NULL;
+    assert_int_equal(tern_client_disconnect(client, 0, &token), 0);
+    assert_int_equal(tern_token_wait(token, PATIENCE), 0);
+    tern_token_unref(token);
+    close(held);
+    int listener = net_listen_at("127.0.0.1", port);
+    assert_true(listener >= 0);
+    assert_int_equal(tern_client_connect_wait(client, SHORT), TERN_E_TIMEOUT); /* neither the topic nor the refusal */
+    expect_text(client, "300 ms");
+    tern_client_free(client);
+    close(listener);
+}
+
 /* A peer that answers the first connection with `bytes` (none: says nothing), and the event that follows. */
 typedef struct seen {
     atomic_int error; /* set last */
@@ -273,6 +323,8 @@ int main(void)
         cmocka_unit_test(bad_urls),
         cmocka_unit_test(a_host_that_does_not_resolve),
         cmocka_unit_test(a_refused_connection),
+        cmocka_unit_test(a_deadline_is_told),
+        cmocka_unit_test(the_cause_of_waiting_is_told),
         cmocka_unit_test(peers_that_are_no_brokers),
         cmocka_unit_test(each_refusal_of_connack),
         cmocka_unit_test(topics_filters_and_flags),

@@ -249,6 +249,26 @@ static void the_next_server_takes_over(void **state)
     mock_broker_free(other);
 }
 
+static bool refuse_v311(mock_broker *broker, mock_peer *peer, const tern__packet *packet, void *user_data)
+{
+    static const uint8_t connack[] = {0x20, 2, 0, 1}; /* unacceptable protocol version */
+    (void)broker;
+    (void)user_data;
+    if (packet->type != TERN__CONNECT || mock_version(peer) != TERN__V311) return false;
+    mock_send_raw(peer, connack, sizeof connack);
+    mock_hang_up(peer);
+    return true;
+}
+
+static bool hang_up(mock_broker *broker, mock_peer *peer, const tern__packet *packet, void *user_data)
+{
+    (void)broker;
+    (void)packet;
+    (void)user_data;
+    mock_hang_up(peer);
+    return true;
+}
+
 /* Version auto: 5, then 3.1.1 where the server does not speak 5, and that is remembered. */
 static void an_old_server_is_spoken_to_in_3_1_1(void **state)
 {
@@ -274,6 +294,82 @@ static void an_old_server_is_spoken_to_in_3_1_1(void **state)
         assert_int_equal(mock_broker_count(r.broker, TERN__CONNECT), 3); /* no attempt with 5 in between */
         rig_free(&r);
     }
+}
+
+/* A server that is remembered as an old one, and is replaced by one that speaks 5 alone, is asked again. */
+static void an_old_server_that_was_upgraded_is_found_out(void **state)
+{
+    (void)state;
+    rig r;
+    rig_init(&r);
+    mock_broker_set_rules(r.broker, &(mock_rules){.only_v311 = true});
+    rig_connect(&r);
+    assert_true(watch_wait(&r.watch, TERN_EVENT_CONNECTED, 1, PATIENCE));
+    assert_int_equal(watch_last(&r.watch, TERN_EVENT_CONNECTED).version, TERN_VERSION_311);
+    mock_broker_set_script(r.broker, refuse_v311, NULL);
+    mock_broker_set_rules(r.broker, &(mock_rules){0});
+    mock_broker_cut(r.broker);
+    assert_true(watch_wait(&r.watch, TERN_EVENT_CONNECTED, 2, PATIENCE));
+    assert_int_equal(watch_last(&r.watch, TERN_EVENT_CONNECTED).version, TERN_VERSION_5);
+    assert_int_equal(mock_broker_count(r.broker, TERN__CONNECT), 4);
+    /* One that refuses both is given up, after one attempt with each. */
+    mock_broker_set_script(r.broker, NULL, NULL);
+    mock_broker_set_rules(r.broker, &(mock_rules){.refuse = 0x84});
+    mock_broker_cut(r.broker);
+    assert_true(watch_wait(&r.watch, TERN_EVENT_STOPPED, 1, PATIENCE));
+    assert_int_equal(mock_broker_count(r.broker, TERN__CONNECT), 6);
+    rig_free(&r);
+}
+
+/* A password without a user name is of MQTT 5 alone: there is nothing to fall back to. [MQTT311-3.1.2-22] */
+static void a_password_alone_does_not_fall_back(void **state)
+{
+    (void)state;
+    rig r;
+    rig_init(&r);
+    mock_broker_set_rules(r.broker, &(mock_rules){.only_v311 = true});
+    assert_int_equal(tern_connection_options_set_credentials(r.options, NULL, "secret", 6), 0);
+    rig_connect(&r);
+    assert_true(watch_wait(&r.watch, TERN_EVENT_STOPPED, 1, PATIENCE));
+    assert_int_equal(watch_last(&r.watch, TERN_EVENT_STOPPED).reason, 0x84);
+    assert_int_equal(mock_broker_count(r.broker, TERN__CONNECT), 1);
+    rig_free(&r);
+}
+
+/* Falling back is another try of the same server: the second one has its turn before any delay. */
+static void falling_back_takes_nobodys_turn(void **state)
+{
+    (void)state;
+    rig r;
+    rig_init(&r);
+    mock_broker *other = mock_broker_new();
+    assert_int_equal(tern_connection_options_add_server(r.options, mock_broker_url(other)), 0);
+    mock_broker_set_script(r.broker, hang_up, NULL);
+    rig_connect(&r);
+    assert_true(watch_wait(&r.watch, TERN_EVENT_CONNECTED, 1, PATIENCE));
+    assert_int_equal(watch_count(&r.watch, TERN_EVENT_CONNECT_FAILED), 2); /* with 5, and with 3.1.1 */
+    for (uint64_t n = 1; n <= 2; n++) assert_int_equal(watch_nth(&r.watch, TERN_EVENT_CONNECT_FAILED, n).retry_delay, 0);
+    rig_free(&r);
+    mock_broker_free(other);
+}
+
+/* Attempts are counted from the last connection that lasted. With a limit of one there is still one after its end. */
+static void the_end_of_a_stable_connection_is_no_failed_attempt(void **state)
+{
+    (void)state;
+    rig r;
+    rig_init(&r);
+    assert_int_equal(tern_connection_options_set_retry_limit(r.options, 1, 0), 0); /* all connections count as stable */
+    rig_connect(&r);
+    for (uint64_t n = 1; n <= 3; n++) {
+        assert_true(watch_wait(&r.watch, TERN_EVENT_CONNECTED, n, PATIENCE));
+        assert_int_equal(watch_nth(&r.watch, TERN_EVENT_CONNECTED, n).attempt, 1);
+        if (n == 3) mock_broker_listen(r.broker, false);
+        mock_broker_cut(r.broker);
+    }
+    assert_true(watch_wait(&r.watch, TERN_EVENT_STOPPED, 1, PATIENCE));
+    assert_int_equal(watch_count(&r.watch, TERN_EVENT_CONNECT_FAILED), 1);
+    rig_free(&r);
 }
 
 /* A server that has spoken 5 and closes once without an answer is no old server. */
@@ -405,6 +501,10 @@ int main(void)
         cmocka_unit_test(the_delay_is_spread_at_the_maximum),
         cmocka_unit_test(the_next_server_takes_over),
         cmocka_unit_test(an_old_server_is_spoken_to_in_3_1_1),
+        cmocka_unit_test(an_old_server_that_was_upgraded_is_found_out),
+        cmocka_unit_test(a_password_alone_does_not_fall_back),
+        cmocka_unit_test(falling_back_takes_nobodys_turn),
+        cmocka_unit_test(the_end_of_a_stable_connection_is_no_failed_attempt),
         cmocka_unit_test(a_known_server_is_not_degraded),
         cmocka_unit_test(an_upgraded_server_is_spoken_to_in_5),
         cmocka_unit_test(options_are_replaced_between_attempts),

@@ -119,6 +119,12 @@ static void fault_set_source(tern__stream *stream, tern__source *source)
     tern__stream_set_source(stream->next, &self->source);
 }
 
+static int fault_finish(tern__stream *stream)
+{
+    if (is_broken((const fault_stream *)stream)) return TERN_E_CONNECTION_LOST;
+    return tern__stream_finish(stream->next);
+}
+
 static void fault_close(tern__stream *stream)
 {
     tern__stream_close(stream->next);
@@ -134,8 +140,8 @@ static void on_ready(tern__source *source, unsigned events, uint64_t now)
 
 tern__stream *fault_stream_new(tern__stream *below, const fault_plan *plan)
 {
-    static const tern__stream_ops ops = {"fault",     fault_read,       fault_write,
-                                         fault_watch, fault_set_source, fault_close};
+    static const tern__stream_ops ops = {"fault",          fault_read,   fault_write, fault_watch,
+                                         fault_set_source, fault_finish, fault_close};
     fault_stream *self = calloc(1, sizeof *self);
     if (self == NULL) return NULL;
     self->base.ops = &ops;

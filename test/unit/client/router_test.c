@@ -134,6 +134,42 @@ static void replacing_and_removing(void **state)
     tern__router_deinit(&router);
 }
 
+/* Handlers come and go in any order, many at one level so that their hashes collide; nothing is left of what has gone. */
+static void coming_and_going(void **state)
+{
+    (void)state;
+    enum { FILTERS = 300, STEPS = 20000, TOPICS = 20 };
+    static char filters[FILTERS][64];
+    bool there[FILTERS] = {false};
+    unsigned seed = 7;
+    tern__router router;
+    tern__match match;
+    assert_int_equal(tern__router_init(&router), 0);
+    for (int i = 0; i < FILTERS; i++) snprintf(filters[i], sizeof filters[i], "%sx%d%s", i % 3 == 0 ? "+/" : "", i, i % 2 == 0 ? "/#" : "");
+    for (int step = 0; step < STEPS; step++) {
+        unsigned f = roll(&seed, FILTERS);
+        int rc = tern__router_set(&router, filters[f], there[f] ? NULL : noop, NULL);
+        assert_int_equal(rc, 0);
+        there[f] = !there[f];
+        if (step % 100 != 0) continue;
+        for (int i = 0; i < TOPICS; i++) {
+            char topic[64];
+            snprintf(topic, sizeof topic, "%sx%u", roll(&seed, 2) == 0 ? "y/" : "", roll(&seed, FILTERS));
+            size_t expected = 0;
+            for (size_t k = 0; k < FILTERS; k++)
+                expected += there[k] && tern__filter_match(filters[k], strlen(filters[k]), topic, strlen(topic));
+            assert_int_equal(matches(&router, topic, &match), expected);
+            tern__router_reap(&router);
+        }
+    }
+    for (int i = 0; i < FILTERS; i++) {
+        assert_int_equal(tern__router_set(&router, filters[i], NULL, NULL), there[i] ? 0 : TERN_E_NOT_FOUND);
+    }
+    assert_null(router.root);
+    assert_true(tern__list_empty(&router.retired)); /* nobody was reading: freed at once */
+    tern__router_deinit(&router);
+}
+
 /* More handlers than a match holds are found in steps. */
 static void many_handlers_of_one_topic(void **state)
 {
@@ -227,7 +263,7 @@ int main(void)
         cmocka_unit_test(removed_filters_leave_no_nodes),
         cmocka_unit_test(matches_by_the_book),       cmocka_unit_test(agrees_with_the_plain_matcher),
         cmocka_unit_test(replacing_and_removing),    cmocka_unit_test(many_handlers_of_one_topic),
-        cmocka_unit_test(deep_topics),
+        cmocka_unit_test(deep_topics),               cmocka_unit_test(coming_and_going),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

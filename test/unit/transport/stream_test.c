@@ -210,6 +210,13 @@ static void missing_functions_pass_to_the_next(void **state)
     assert_true(net_write(f.peer, "x", 1));
     assert_int_equal(look(&f), 1);
     assert_int_equal(tern__stream_read(f.stream, data, sizeof data, &n), 0);
+    /* The peer reads what was written and then the end; the other direction stays open. */
+    assert_int_equal(write_text(&f, "y", &n), 0);
+    assert_int_equal(tern__stream_finish(f.stream), 0);
+    assert_int_equal(net_read(f.peer, data, sizeof data, NET_PATIENCE_MS), 1);
+    assert_true(net_write(f.peer, "x", 1));
+    assert_int_equal(look(&f), 1);
+    assert_int_equal(tern__stream_read(f.stream, data, sizeof data, &n), 0);
     close(f.peer);
     f.peer = -1;
     assert_int_equal(write_text(&f, "x", &n), TERN_E_CONNECTION_LOST);
