@@ -69,8 +69,9 @@ typedef enum tern_session {
 typedef enum tern_jitter {
     TERN_JITTER_PROPORTIONAL = 0, /**< the delay +- 25 % */
     TERN_JITTER_NONE = 1,         /**< exactly the delay */
-    TERN_JITTER_FULL = 2,         /**< anywhere between the base and the delay */
-    TERN_JITTER_DECORRELATED = 3  /**< anywhere between the base and three times the last wait */
+    TERN_JITTER_FULL = 2,         /**< anywhere up to the delay */
+    TERN_JITTER_DECORRELATED = 3  /**< anywhere between the base and three times the last wait; at the
+                                       maximum, between a third of it and the whole */
 } tern_jitter;
 
 /** What publishing does when the outbox is full. */

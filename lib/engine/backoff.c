@@ -65,11 +65,11 @@ bool tern__backoff_next(tern__backoff *backoff, uint32_t *delay_ms)
     backoff->made++;
     switch (backoff->jitter) {
     case TERN_JITTER_NONE: break;
-    case TERN_JITTER_FULL: delay = between(backoff, backoff->base_ms, delay); break;
+    case TERN_JITTER_FULL: delay = between(backoff, 0, delay); break;
     case TERN_JITTER_DECORRELATED: {
-        uint64_t high = backoff->last_ms != 0 ? (uint64_t)backoff->last_ms * 3 : backoff->base_ms;
+        uint64_t high = (uint64_t)(backoff->last_ms > backoff->base_ms ? backoff->last_ms : backoff->base_ms) * 3;
         if (high > backoff->maximum_ms) high = backoff->maximum_ms;
-        delay = between(backoff, backoff->base_ms, high);
+        delay = between(backoff, backoff->base_ms < high / 3 ? backoff->base_ms : high / 3, high);
         break;
     }
     case TERN_JITTER_PROPORTIONAL: delay = between(backoff, delay - delay / 4, delay + delay / 4); break;

@@ -37,7 +37,7 @@ static void the_spread_stays_at_the_maximum(void **state)
         tern_jitter jitter;
         uint32_t low;
         uint32_t high;
-    } rows[] = {{TERN_JITTER_PROPORTIONAL, 750, 1250}, {TERN_JITTER_FULL, 100, 1000}, {TERN_JITTER_DECORRELATED, 100, 1000}};
+    } rows[] = {{TERN_JITTER_PROPORTIONAL, 750, 1250}, {TERN_JITTER_FULL, 0, 1000}, {TERN_JITTER_DECORRELATED, 100, 1000}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         tern__backoff b;
         tern__backoff_init(&b, 100, 1000, rows[i].jitter, 0, 0, 42);
@@ -56,19 +56,23 @@ static void the_spread_stays_at_the_maximum(void **state)
     }
 }
 
+/* Already at the first wait, and also where the maximum leaves no room above the base. */
 static void clients_do_not_wait_together(void **state)
 {
     (void)state;
     enum { CLIENTS = 100 };
-    uint32_t first[CLIENTS];
-    unsigned alike = 0;
-    for (uint64_t i = 0; i < CLIENTS; i++) {
-        tern__backoff b;
-        tern__backoff_init(&b, 1000, 60000, TERN_JITTER_PROPORTIONAL, 0, 0, i); /* even seeds that are close */
-        assert_true(tern__backoff_next(&b, &first[i]));
-        for (uint64_t j = 0; j < i; j++) alike += first[i] == first[j];
+    static const tern_jitter jitters[] = {TERN_JITTER_PROPORTIONAL, TERN_JITTER_FULL, TERN_JITTER_DECORRELATED};
+    for (size_t row = 0; row < 6; row++) {
+        uint32_t first[CLIENTS];
+        unsigned alike = 0;
+        for (uint64_t i = 0; i < CLIENTS; i++) {
+            tern__backoff b;
+            tern__backoff_init(&b, 1000, row < 3 ? 60000 : 1000, jitters[row % 3], 0, 0, i); /* even seeds that are close */
+            assert_true(tern__backoff_next(&b, &first[i]));
+            for (uint64_t j = 0; j < i; j++) alike += first[i] == first[j];
+        }
+        assert_true(alike < 50); /* of 4,950 pairs some 10 meet by chance */
     }
-    assert_true(alike < 50); /* of 4,950 pairs some 10 meet by chance */
 }
 
 /* The delays start over only after the link stayed up for the set time. */
@@ -134,11 +138,11 @@ static void every_delay_keeps_to_its_rule(void **state)
                     low = doubled - doubled / 4;
                     high = doubled + doubled / 4;
                 } else if (jitter == TERN_JITTER_FULL) {
-                    low = base < doubled ? base : doubled;
+                    low = 0;
                 } else if (jitter == TERN_JITTER_DECORRELATED) {
-                    high = n == 1 ? base : last * 3;
+                    high = (last > base ? last : base) * 3;
                     if (high > maximum) high = maximum;
-                    low = base < high ? base : high;
+                    low = base < high / 3 ? base : high / 3;
                 }
                 assert_true(delay >= low && delay <= high);
                 last = delay;
@@ -176,7 +180,9 @@ static void extremes_do_not_overflow(void **state)
         for (int i = 0; i < 100; i++) {
             uint32_t delay = 0;
             assert_true(tern__backoff_next(&b, &delay));
-            assert_true(delay >= UINT32_MAX - UINT32_MAX / 4 - 1);
+            if (jitter == TERN_JITTER_PROPORTIONAL) assert_true(delay >= UINT32_MAX - UINT32_MAX / 4 - 1);
+            if (jitter == TERN_JITTER_DECORRELATED) assert_true(delay >= UINT32_MAX / 3);
+            if (jitter == TERN_JITTER_NONE) assert_int_equal(delay, UINT32_MAX);
         }
         tern__backoff_init(&b, 0, 0, (tern_jitter)jitter, 0, 0, 0);
         for (int i = 0; i < 100; i++) {
