@@ -91,11 +91,11 @@ static void a_deadline_is_told(void **state)
     assert_true(listener >= 0);
     snprintf(url, sizeof url, "mqtt://127.0.0.1:%u", port);
     assert_int_equal(tern_client_open_wait(&client, url, SHORT), TERN_E_TIMEOUT); /* connects, but nobody answers */
-    expect_text(client, "300 ms");
+    expect_text(client, " ms passed");
     expect_text(client, "not connected");
     assert_int_equal(tern_client_publish(client, "a/#", "x", 1, 0, NULL), TERN_E_TOPIC);
     assert_int_equal(tern_client_publish_wait(client, "a", "x", 1, TERN_QOS_1, 20), TERN_E_TIMEOUT);
-    expect_text(client, "20 ms");
+    expect_text(client, " ms passed");
     assert_int_equal(tern_client_receive_wait(client, &message, 30), TERN_E_TIMEOUT);
     expect_text(client, " ms passed");
     tern_client_free(client);
@@ -124,7 +124,7 @@ static void the_cause_of_waiting_is_told(void **state)
     int listener = net_listen_at("127.0.0.1", port);
     assert_true(listener >= 0);
     assert_int_equal(tern_client_connect_wait(client, SHORT), TERN_E_TIMEOUT); /* neither the topic nor the refusal */
-    expect_text(client, "300 ms");
+    expect_text(client, " ms passed");
     tern_client_free(client);
     close(listener);
 }
