@@ -62,8 +62,8 @@ TERN_API size_t tern_token_reason_count(const tern_token *token);
 /** The reason code at index, 0..255; -1 beyond. Of a subscribe: the granted QoS, or 0x80 and more
  * where the filter was refused. Thread: any. Blocks: no. */
 TERN_API int tern_token_reason_code(const tern_token *token, size_t index);
-/** The server's Reason String of a subscribe or unsubscribe; NULL where it sent none. Valid while
- * the token is. Thread: any. Blocks: no. */
+/** The Reason String of the server's answer to a publish, subscribe or unsubscribe; NULL where it
+ * sent none. Valid while the token is. Thread: any. Blocks: no. */
 TERN_API const char *tern_token_reason_string(const tern_token *token);
 
 TERN_END_DECLS

@@ -116,11 +116,21 @@ static bool wrong_kind(tern__engine *e, uint16_t packet_id, int qos)
     return tern__inflight_find(&e->inflight, packet_id) != NULL && find_publish(e, packet_id, qos) == NULL;
 }
 
+/* The server's words go to whoever waits for the message; without memory for them the reason code has to do. */
+static void keep_reason_string(tern__completion *completion, const tern__packet *packet)
+{
+    tern__prop prop;
+    if (completion == NULL || !tern__props_has(&packet->props, TERN__PROP_REASON_STRING)) return;
+    if (tern__props_find(&packet->props, TERN__PROP_REASON_STRING, &prop))
+        completion->reason_string = tern__memdup(prop.text.data, prop.text.len);
+}
+
 /* The message of a slot ends; the slot is free again. */
-static void finish(tern__engine *e, tern__slot *slot, int reason)
+static void finish(tern__engine *e, tern__slot *slot, int reason, const tern__packet *packet)
 {
     tern__chunk *chunk = slot->of.chunk;
     uint32_t index = slot->index;
+    keep_reason_string(tern__chunk_entry(chunk, index)->completion, packet);
     if (e->redeliver == slot->packet_id) e->redeliver = slot->next;
     tern__inflight_close(&e->inflight, slot);
     tern__outcome_tell(e, chunk, index, reason < 0x80 ? TERN_OUTCOME_DELIVERED : TERN_OUTCOME_REFUSED, TERN_CAUSE_NONE, reason);
@@ -138,7 +148,7 @@ static int on_puback(tern__engine *e, const tern__packet *packet)
     if (slot == NULL && wrong_kind(e, ack->packet_id, 1))
         return broken(e, 0x82, "PUBACK for what is no QoS 1 message [MQTT5-3.3.4-1]");
     if (slot == NULL) return 0; /* of an id that is not open: nothing to end */
-    finish(e, slot, ack->reason);
+    finish(e, slot, ack->reason, packet);
     more_quota(e);
     return 0;
 }
@@ -157,7 +167,7 @@ static int on_pubrec(tern__engine *e, const tern__packet *packet)
         return broken(e, 0x82, "PUBREC for what is no QoS 2 message [MQTT5-3.3.4-1]");
     if (slot == NULL) return ack->reason < 0x80 ? send_pubrel(e, ack->packet_id, 0x92) : 0;
     if (ack->reason >= 0x80) {
-        finish(e, slot, ack->reason);
+        finish(e, slot, ack->reason, packet);
         more_quota(e);
         return 0;
     }
@@ -177,7 +187,7 @@ static int on_pubcomp(tern__engine *e, const tern__packet *packet)
     tern__slot *slot = tern__inflight_find(&e->inflight, ack->packet_id);
     if (slot == NULL) return 0;
     if (slot->kind != TERN__SLOT_RELEASE) return broken(e, 0x82, "PUBCOMP before PUBREC [MQTT5-4.3.3]");
-    finish(e, slot, ack->reason == 0x92 ? 0 : ack->reason);
+    finish(e, slot, ack->reason == 0x92 ? 0 : ack->reason, packet);
     more_quota(e);
     return 0;
 }

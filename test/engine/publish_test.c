@@ -228,9 +228,33 @@ static void test_a_qos_beyond_the_servers_is_not_sent(void **state) /* [C2] [MQT
     script_free(&s);
 }
 
+/* [MQTT5-3.4.2-2] the server's words come with the outcome */
+static void test_the_servers_words_come_along(void **state)
+{
+    (void)state;
+    script s;
+    tern__completion once;
+    tern__completion twice;
+    script_ready(&s, TERN__V5);
+    assert_int_equal(script_publish(&s, 1, "a", "", &once), 0);
+    assert_int_equal(script_publish(&s, 2, "a", "", &twice), 0);
+    script_drain(&s, SIZE_MAX);
+    tern__buf_clear(&s.out);
+    assert_int_equal(script_recv(&s, "40 0A 00 01 87 06 1F 00 03 'why'"), 0);
+    script_outcome(&s, &once, TERN_OUTCOME_REFUSED, TERN_CAUSE_NONE, 0x87);
+    assert_string_equal(once.reason_string, "why");
+    assert_int_equal(script_recv(&s, "50 09 00 02 97 05 1F 00 02 'no'"), 0);
+    script_outcome(&s, &twice, TERN_OUTCOME_REFUSED, TERN_CAUSE_NONE, 0x97);
+    assert_string_equal(twice.reason_string, "no");
+    free(once.reason_string);
+    free(twice.reason_string);
+    script_free(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_servers_words_come_along),
         cmocka_unit_test(test_qos0_is_sent_when_its_last_byte_went_out),
         cmocka_unit_test(test_qos1_ends_by_its_puback),
         cmocka_unit_test(test_qos2_goes_through_its_four_steps),
