@@ -56,8 +56,8 @@ TERN_API int tern_client_options_set_outbox_policy(tern_client_options *options,
  * 1000); the server's Receive Maximum lowers it. Errors: TERN_E_INVALID. Thread: any, one at a
  * time. Blocks: no. (MQTT 5 section 4.9) */
 TERN_API int tern_client_options_set_inflight_maximum(tern_client_options *options, uint16_t maximum);
-/** Sets how many bytes of received messages are held for callbacks (at least 1, default 4 MiB): at
- * the bound reading pauses, and TCP holds the server. Errors: TERN_E_INVALID. Thread: any, one at a
+/** Sets how many bytes of received messages, and of outcomes for the delivery handler, are held for
+ * callbacks (at least 1, default 4 MiB): at the bound reading pauses, and TCP holds the server. Errors: TERN_E_INVALID. Thread: any, one at a
  * time. Blocks: no. */
 TERN_API int tern_client_options_set_inbound_limit(tern_client_options *options, size_t max_bytes);
 /** Sets the largest packet accepted from the server in bytes (at least 1, default 16 MiB). It is

@@ -24,11 +24,29 @@ int tern__mailbox_init(tern__mailbox *mailbox, tern_client *client, tern__dispat
     return tern__router_init(&mailbox->router);
 }
 
+static void note_peak(tern__mailbox *mailbox, size_t bytes)
+{
+    if (bytes > atomic_load_explicit(&mailbox->inbound_peak, memory_order_relaxed))
+        atomic_store_explicit(&mailbox->inbound_peak, bytes, memory_order_relaxed);
+}
+
+/* What waits for callbacks counts against the inbound bound, outcomes too: what comes in makes them. [C10] */
+static void hold_bytes(tern__mailbox *mailbox, size_t bytes)
+{
+    note_peak(mailbox, atomic_fetch_add(&mailbox->inbound_bytes, bytes) + bytes);
+}
+
+static void release_bytes(tern__mailbox *mailbox, size_t bytes)
+{
+    atomic_fetch_sub(&mailbox->inbound_bytes, bytes);
+    if (atomic_load(&mailbox->client->reading_paused)) tern__client_schedule(mailbox->client, true);
+}
+
 static void release_block(tern__mailbox *mailbox, tern__block *block)
 {
-    atomic_fetch_sub(&mailbox->inbound_bytes, block->cap);
+    size_t bytes = block->cap;
     tern__block_unref(block);
-    if (atomic_load(&mailbox->client->reading_paused)) tern__client_schedule(mailbox->client, true);
+    release_bytes(mailbox, bytes);
 }
 
 void tern__mailbox_deinit(tern__mailbox *mailbox)
@@ -61,12 +79,6 @@ static void make_ready_locked(tern__mailbox *mailbox)
     tern__dispatcher_notify_locked(mailbox->dispatcher);
 }
 
-static void note_peak(tern__mailbox *mailbox, size_t bytes)
-{
-    if (bytes > atomic_load_explicit(&mailbox->inbound_peak, memory_order_relaxed))
-        atomic_store_explicit(&mailbox->inbound_peak, bytes, memory_order_relaxed);
-}
-
 /* Takes the tokens that wait for a message, to be ended without the lock. */
 static void take_receivers_locked(tern__mailbox *mailbox, tern__list *receivers)
 {
@@ -90,7 +102,7 @@ static void end_receivers(tern__mailbox *mailbox, tern__list *receivers, int err
 
 void tern__mailbox_push_block(tern__mailbox *mailbox, tern__block *block)
 {
-    note_peak(mailbox, atomic_fetch_add(&mailbox->inbound_bytes, block->cap) + block->cap);
+    hold_bytes(mailbox, block->cap);
     tern__list receivers;
     lock(mailbox);
     tern__list_append(&mailbox->blocks, &block->link);
@@ -143,6 +155,7 @@ static int add_range_locked(tern__mailbox *mailbox, const tern__range *range)
         mailbox->range_cap = cap;
     }
     mailbox->ranges[mailbox->range_count++] = *range;
+    hold_bytes(mailbox, sizeof *range);
     return 0;
 }
 
@@ -326,6 +339,7 @@ static void run_ranges_locked(tern__mailbox *mailbox)
         tern_delivery delivery = {.range = ranges[i]};
         callback(mailbox->client, &delivery, data);
     }
+    release_bytes(mailbox, count * sizeof *ranges);
     lock(mailbox);
     mailbox->spare = ranges;
     mailbox->spare_cap = cap;

@@ -93,6 +93,68 @@ static void hold(tern_client *client, const tern_message *message, void *user_da
     pthread_mutex_unlock(gate);
 }
 
+static bool ack_by_turns(mock_broker *broker, mock_peer *peer, const tern__packet *packet, void *user_data)
+{
+    unsigned *count = user_data;
+    (void)broker;
+    if (packet->type != TERN__PUBLISH) return false;
+    tern__packet ack = {.type = TERN__PUBACK};
+    ack.u.ack.packet_id = packet->u.publish.packet_id;
+    ack.u.ack.reason = ++*count % 2 == 0 ? 0x10 : 0; /* "no matching subscribers" */
+    mock_send(peer, &ack);
+    return true;
+}
+
+typedef struct tally {
+    pthread_mutex_t gate;
+    uint64_t told;
+} tally;
+
+static void count_outcomes(tern_client *client, const tern_delivery *delivery, void *user_data)
+{
+    tally *t = user_data;
+    (void)client;
+    pthread_mutex_lock(&t->gate);
+    t->told += tern_delivery_count(delivery);
+    pthread_mutex_unlock(&t->gate);
+}
+
+/* Outcomes that wait for a slow handler count against the inbound bound, where each differs from the last: then nothing more
+ * is read, the outbox fills, and publishing is told. */
+static void outcomes_that_wait_are_bounded(void **state)
+{
+    (void)state;
+    enum { LIMIT = 20000, MANY = 100000 };
+    unsigned acks = 0;
+    tally t = {.gate = PTHREAD_MUTEX_INITIALIZER};
+    mock_broker *broker = mock_broker_new();
+    tern_client_options *options = NULL;
+    tern_client *client = NULL;
+    mock_broker_set_script(broker, ack_by_turns, &acks);
+    assert_int_equal(tern_client_options_new(&options), 0);
+    assert_int_equal(tern_client_options_set_inbound_limit(options, LIMIT), 0);
+    assert_int_equal(tern_client_options_set_outbox_limits(options, 1 << 20, 100), 0);
+    assert_int_equal(tern_client_options_set_outbox_policy(options, TERN_OUTBOX_BLOCK, 1000), 0);
+    assert_int_equal(tern_client_new(&client, options), 0);
+    tern_client_options_free(options);
+    assert_int_equal(tern_client_set_delivery_handler(client, count_outcomes, &t), 0);
+    assert_int_equal(tern_client_configure_url(client, mock_broker_url(broker)), 0);
+    assert_int_equal(tern_client_connect_wait(client, PATIENCE), 0);
+    pthread_mutex_lock(&t.gate);
+    uint64_t published = 0;
+    int rc = 0;
+    while (published < MANY && (rc = tern_client_publish(client, "up", "x", 1, TERN_QOS_1, NULL)) == 0) published++;
+    assert_int_equal(rc, TERN_E_TIMEOUT);
+    assert_true(stat(client, "inbound_bytes") <= LIMIT + 65536);
+    pthread_mutex_unlock(&t.gate);
+    assert_int_equal(tern_client_close_wait(client, PATIENCE), 0);
+    assert_int_equal(t.told, published); /* [C1] */
+    assert_int_equal(stat(client, "inbound_bytes"), 0);
+    assert_int_equal(stat(client, "outcomes_delivered"), published);
+    tern_client_free(client);
+    mock_broker_free(broker);
+}
+
 /* Who does not take what it receives waits in vain for an acknowledgement behind it, and is told why. [C11] */
 static void a_wait_while_nothing_is_read_says_why(void **state)
 {
@@ -279,6 +341,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_header_of_256_mb_takes_no_memory),
         cmocka_unit_test(received_bytes_are_bounded),
+        cmocka_unit_test(outcomes_that_wait_are_bounded),
         cmocka_unit_test(a_wait_while_nothing_is_read_says_why),
         cmocka_unit_test(a_full_outbox_rejects),
         cmocka_unit_test(a_full_outbox_blocks),
