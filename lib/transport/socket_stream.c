@@ -84,10 +84,12 @@ static void on_ready(tern__source *source, unsigned events, uint64_t now)
 int tern__socket_stream_new(tern__stream **stream, enum tern__scheme scheme, int fd,
                             tern__poller *poller)
 {
-    static const tern__stream_ops tcp = {"tcp",      read_some, write_some,  watch,
-                                         set_source, finish,    close_socket};
-    static const tern__stream_ops local = {"unix",     read_some, write_some,  watch,
-                                           set_source, finish,    close_socket};
+    static const tern__stream_ops tcp = {
+        .name = "tcp", .read = read_some, .write = write_some, .watch = watch,
+        .set_source = set_source, .finish = finish, .close = close_socket};
+    static const tern__stream_ops local = {
+        .name = "unix", .read = read_some, .write = write_some, .watch = watch,
+        .set_source = set_source, .finish = finish, .close = close_socket};
     *stream = NULL;
     socket_stream *self = tern__calloc(1, sizeof *self);
     if (self == NULL) return TERN_E_NOMEM;

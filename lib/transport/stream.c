@@ -4,6 +4,18 @@
 
 #include <assert.h>
 
+int tern__stream_open(tern__stream *stream, tern__stream_failure *failure)
+{
+    return stream->ops->open != NULL ? stream->ops->open(stream, failure) : 0;
+}
+
+bool tern__stream_pending(const tern__stream *stream)
+{
+    for (; stream != NULL; stream = stream->next)
+        if (stream->ops->pending != NULL && stream->ops->pending(stream)) return true;
+    return false;
+}
+
 int tern__stream_read(tern__stream *stream, void *data, size_t len, size_t *n)
 {
     assert(len != 0 && "reading nothing looks like the peer's end");

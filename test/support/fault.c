@@ -140,8 +140,9 @@ static void on_ready(tern__source *source, unsigned events, uint64_t now)
 
 tern__stream *fault_stream_new(tern__stream *below, const fault_plan *plan)
 {
-    static const tern__stream_ops ops = {"fault",          fault_read,   fault_write, fault_watch,
-                                         fault_set_source, fault_finish, fault_close};
+    static const tern__stream_ops ops = {
+        .name = "fault", .read = fault_read, .write = fault_write, .watch = fault_watch,
+        .set_source = fault_set_source, .finish = fault_finish, .close = fault_close};
     fault_stream *self = calloc(1, sizeof *self);
     if (self == NULL) return NULL;
     self->base.ops = &ops;
