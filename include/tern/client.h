@@ -23,7 +23,8 @@ TERN_API int tern_client_new(tern_client **client, const tern_client_options *op
 /** Closes at once where that has not happened, and releases the client; NULL does nothing. Every
  * accepted message has its outcome first, and callbacks that are due run: in manual mode on this
  * thread. From a callback of the client itself it is deferred: callbacks that tell outcomes may
- * still follow, so what they use must live on. No other call may use the client any more.
+ * still follow, so what they use must live on. No other call may use the client any more. Callbacks on
+ * two dispatchers that free each other's client at the same time wait for each other for ever.
  * Thread: any. Blocks: until a callback that runs has returned, and up to a second for DISCONNECT to
  * get out; from a callback: no. */
 TERN_API void tern_client_free(tern_client *client);
