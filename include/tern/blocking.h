@@ -66,8 +66,9 @@ TERN_API int tern_client_flush_wait(tern_client *client, uint32_t timeout_ms);
 /** Drains the outbox, disconnects, and waits until no callback runs; in manual mode it runs them
  * itself. 0: all is told and quiet. Messages that did not make it in time have their outcomes then.
  * Errors: TERN_E_INVALID, TERN_E_TIMEOUT (a callback still runs: closing completes when it
- * returns), TERN_E_WOULD_DEADLOCK (in any callback of the client), TERN_E_CLOSED (closing or closed
- * already), TERN_E_NOMEM. Thread: any. Blocks: up to timeout_ms. (MQTT 5 section 3.14) */
+ * returns; calling again waits for that), TERN_E_WOULD_DEADLOCK (in any callback of the client),
+ * TERN_E_CLOSED (closed already), TERN_E_NOMEM. Thread: any. Blocks: up to timeout_ms. (MQTT 5
+ * section 3.14) */
 TERN_API int tern_client_close_wait(tern_client *client, uint32_t timeout_ms);
 
 TERN_END_DECLS

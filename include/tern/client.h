@@ -23,7 +23,8 @@ TERN_API int tern_client_new(tern_client **client, const tern_client_options *op
 /** Closes at once where that has not happened, and releases the client; NULL does nothing. Every
  * accepted message has its outcome first, and callbacks that are due run: in manual mode on this
  * thread. From a callback of the client itself it is deferred: callbacks that tell outcomes may
- * still follow, so what they use must live on. No other call may use the client any more.
+ * still follow, so what they use must live on. No other call may use the client any more. Callbacks on
+ * two dispatchers that free each other's client at the same time wait for each other for ever.
  * Thread: any. Blocks: until a callback that runs has returned, and up to a second for DISCONNECT to
  * get out; from a callback: no. */
 TERN_API void tern_client_free(tern_client *client);
@@ -41,6 +42,11 @@ TERN_API int tern_client_configure_url(tern_client *client, const char *url);
  * configured), TERN_E_STATE (connecting or connected already), TERN_E_CLOSED, TERN_E_NOMEM. Thread:
  * any. Blocks: no. (MQTT 5 section 3.1) */
 TERN_API int tern_client_connect(tern_client *client, tern_token **token);
+/** Ends the wait for the next attempt, if the client is in one: it starts at once, with the options
+ * that are set by now. For those who know better than the delay, for instance that the network is back
+ * or that the password was replaced; the delay goes on growing where it fails. Errors: TERN_E_INVALID,
+ * TERN_E_CLOSED, TERN_E_NOMEM. Thread: any. Blocks: no. */
+TERN_API int tern_client_retry(tern_client *client);
 /** Disconnects with an MQTT 5 reason code (0x00 normal, 0x04 publish the will, ...) and stops
  * reconnecting; session, subscriptions and outbox are kept, and tern_client_connect() may follow.
  * On 3.1.1 any code but 0x00 closes without DISCONNECT, which publishes the will. `*token` (token
@@ -51,8 +57,9 @@ TERN_API int tern_client_disconnect(tern_client *client, int reason_code, tern_t
  * as ever but not where the client has stopped connecting; then disconnects and gives every one that
  * is left its outcome. Later calls answer TERN_E_CLOSED.
  * `*token` (token may be NULL) ends when no callback runs any more; in manual mode
- * tern_client_dispatch() has to run them. Errors: TERN_E_INVALID, TERN_E_CLOSED (again),
- * TERN_E_NOMEM. Thread: any. Blocks: no. */
+ * tern_client_dispatch() has to run them. Asked again for a token while it is closing, drain and
+ * timeout_ms play no part, and that token ends with the first. Errors: TERN_E_INVALID, TERN_E_CLOSED
+ * (it is closed, or closing and no token is asked for), TERN_E_NOMEM, TERN_E_SYSTEM. Thread: any. Blocks: no. */
 TERN_API int tern_client_close(tern_client *client, int drain, uint32_t timeout_ms,
                                tern_token **token);
 

@@ -44,7 +44,8 @@ TERN_BEGIN_DECLS
     X(FORKED, -28, STATE, "the handle belongs to the parent process")                              \
     X(AGAIN, -29, STATE, "nothing to do right now")                                                \
     X(PROXY, -30, NETWORK, "the proxy refused or broke its protocol")                              \
-    X(WEBSOCKET, -31, NETWORK, "the WebSocket handshake or framing failed")
+    X(WEBSOCKET, -31, NETWORK, "the WebSocket handshake or framing failed")                        \
+    X(EXPIRED, -32, TIMEOUT, "the message expired before it was sent")
 
 /** Error codes: TERN_E_NOMEM is -1, and so on down the table of TERN_ERRORS. Every fallible
  * function returns 0 or one of these. */

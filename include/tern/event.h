@@ -40,6 +40,22 @@ typedef enum tern_step {
     TERN_STEP_SESSION = 7  /**< the established connection */
 } tern_step;
 
+/** What client and server agreed on at CONNACK. Of a 3.1.1 connection most have the value that stands
+ * for "no limit". (MQTT 5 section 3.2.2.3) */
+typedef enum tern_limit {
+    TERN_LIMIT_KEEP_ALIVE = 1,          /**< seconds; the server's where it set one */
+    TERN_LIMIT_SESSION_EXPIRY = 2,      /**< seconds; 0xFFFFFFFF = for ever */
+    TERN_LIMIT_INFLIGHT_MAXIMUM = 3,    /**< messages of QoS 1 and 2 that may be open: the smaller of
+                                             the server's Receive Maximum and the client's option */
+    TERN_LIMIT_MAXIMUM_PACKET_SIZE = 4, /**< bytes that the server takes; 0xFFFFFFFF = any */
+    TERN_LIMIT_TOPIC_ALIAS_MAXIMUM = 5, /**< aliases that the server would take */
+    TERN_LIMIT_MAXIMUM_QOS = 6,         /**< 0, 1 or 2 */
+    TERN_LIMIT_RETAIN = 7,              /**< 1 where retained messages are possible, else 0 */
+    TERN_LIMIT_WILDCARD_SUBSCRIPTION = 8,   /**< 1 or 0, as those below */
+    TERN_LIMIT_SUBSCRIPTION_IDENTIFIER = 9, /**< subscription identifiers */
+    TERN_LIMIT_SHARED_SUBSCRIPTION = 10     /**< shared subscriptions */
+} tern_limit;
+
 /** Told of a lifecycle event. */
 typedef void (*tern_event_callback)(tern_client *client, const tern_event *event, void *user_data);
 /** Told of the outcomes of published messages, a range of ids at a time. */
@@ -86,6 +102,14 @@ TERN_API uint32_t tern_event_attempt(const tern_event *event);
 TERN_API int tern_event_session_present(const tern_event *event);
 /** Of CONNECTED: the protocol version agreed on. */
 TERN_API tern_version tern_event_version(const tern_event *event);
+/** Of CONNECTED: what was agreed on; -1 for other events and unknown limits. */
+TERN_API int64_t tern_event_limit(const tern_event *event, tern_limit limit);
+/** Name of a limit ("maximum_qos"), static; never NULL. */
+TERN_API const char *tern_limit_name(tern_limit limit);
+/** Of CONNECTED: the server's Response Information, which
+ * tern_connection_options_set_request_response_information() asks for; NULL where it sent none. (MQTT
+ * 5 section 3.2.2.3.15) */
+TERN_API const char *tern_event_response_information(const tern_event *event);
 /** @} */
 
 /** @name Reading a delivery

@@ -13,8 +13,7 @@
 
 TERN_BEGIN_DECLS
 
-/** Levels of log records, most severe first. This version writes INFO and WARNING alone: what
- * events tell. */
+/** Levels of log records, most severe first. */
 typedef enum tern_log_level {
     TERN_LOG_NONE = 0,    /**< nothing */
     TERN_LOG_ERROR = 1,   /**< something failed for good */
@@ -150,9 +149,9 @@ TERN_API int tern_connection_options_add_user_property(tern_connection_options *
  * Blocks: no. (MQTT 5 section 3.1.2.11.7) */
 TERN_API int tern_connection_options_set_request_problem_information(tern_connection_options *options,
                                                                      int request);
-/** Sets whether to ask for Response Information (1; default 0); MQTT 5 only. No call of this
- * version reads what the server answers. Errors: TERN_E_INVALID. Thread: any, one at a time.
- * Blocks: no. (MQTT 5 section 3.1.2.11.6) */
+/** Sets whether to ask for Response Information (1; default 0), which
+ * tern_event_response_information() tells; MQTT 5 only. Errors: TERN_E_INVALID. Thread: any, one at
+ * a time. Blocks: no. (MQTT 5 section 3.1.2.11.6) */
 TERN_API int tern_connection_options_set_request_response_information(tern_connection_options *options,
                                                                       int request);
 /** Sets the reconnect delay: base * 2^n clamped to the maximum, then spread by the jitter (ms,

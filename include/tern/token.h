@@ -39,7 +39,7 @@ TERN_API int tern_token_set_callback(tern_token *token, tern_token_callback call
                                      void *user_data);
 /** 0 for success, else why it failed; TERN_E_AGAIN while pending, TERN_E_INVALID for NULL. Of a
  * publish: REFUSED gives TERN_E_REFUSED; NOT_SENT and UNKNOWN give what is nearest to their cause:
- * expired TERN_E_TIMEOUT, too large TERN_E_TOO_LARGE, unsupported TERN_E_UNSUPPORTED, closed
+ * expired TERN_E_EXPIRED, too large TERN_E_TOO_LARGE, unsupported TERN_E_UNSUPPORTED, closed
  * TERN_E_CLOSED, connection or session lost TERN_E_CONNECTION_LOST. Of a subscribe or unsubscribe:
  * TERN_E_REFUSED where any filter was refused, TERN_E_UNSUPPORTED where the server has said that it
  * cannot do it, TERN_E_TOO_LARGE beyond its packet size, TERN_E_CLOSED. Of a connect: what stopped
@@ -56,14 +56,14 @@ TERN_API tern_outcome tern_token_outcome(const tern_token *token);
 /** Cause of a publish's outcome; TERN_CAUSE_NONE for other tokens. Thread: any. Blocks: no. */
 TERN_API tern_cause tern_token_cause(const tern_token *token);
 /** Number of the server's reason codes: one a filter for subscribe and unsubscribe (none for a
- * 3.1.1 unsubscribe), 1 for a publish that the server answered, else 0; a refused connect has its
- * code in the event. Thread: any. Blocks: no. (MQTT 5 section 2.4) */
+ * 3.1.1 unsubscribe), 1 for a publish that the server answered and for a connect that it refused, else
+ * 0. Thread: any. Blocks: no. (MQTT 5 section 2.4) */
 TERN_API size_t tern_token_reason_count(const tern_token *token);
 /** The reason code at index, 0..255; -1 beyond. Of a subscribe: the granted QoS, or 0x80 and more
  * where the filter was refused. Thread: any. Blocks: no. */
 TERN_API int tern_token_reason_code(const tern_token *token, size_t index);
-/** The Reason String of the server's answer to a publish, subscribe or unsubscribe; NULL where it
- * sent none. Valid while the token is. Thread: any. Blocks: no. */
+/** The Reason String of the server's answer to a publish, subscribe, unsubscribe or refused connect;
+ * NULL where it sent none. Valid while the token is. Thread: any. Blocks: no. */
 TERN_API const char *tern_token_reason_string(const tern_token *token);
 
 TERN_END_DECLS

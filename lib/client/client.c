@@ -120,6 +120,7 @@ static int make_shell(tern_client **client, const tern_client_options *options)
     made->log = made->options.log;
     tern__list_init(&made->commands);
     tern__list_init(&made->ready_link);
+    tern__list_init(&made->closers);
     tern__list_init(&made->close_command.link);
     made->close_command.kind = TERN__COMMAND_CLOSE;
     tern__link_init(&made->link);
@@ -262,6 +263,14 @@ int tern_client_connect(tern_client *client, tern_token **token)
                                                         : tern_strerror(rc));
 }
 
+int tern_client_retry(tern_client *client)
+{
+    int rc = tern__client_check(client);
+    if (rc != 0) return rc;
+    tern__command *command = tern__command_new(TERN__COMMAND_RETRY);
+    return command != NULL ? send_command(client, command, NULL) : TERN_E_NOMEM;
+}
+
 int tern_client_disconnect(tern_client *client, int reason_code, tern_token **token)
 {
     if (token != NULL) *token = NULL;
@@ -309,6 +318,8 @@ int tern_client_close(tern_client *client, int drain, uint32_t timeout_ms, tern_
     if (made != NULL) made->of_close = true;
     tern__mutex_lock(&client->lock);
     bool closing = client->closing; /* of two closers at once the second finds it set */
+    bool joins = closing && made != NULL && !client->quiet;
+    if (joins) tern__list_append(&client->closers, &made->link);
     if (!closing) {
         client->closing = true;
         client->close_command.token = made;
@@ -318,13 +329,13 @@ int tern_client_close(tern_client *client, int drain, uint32_t timeout_ms, tern_
         tern__cond_broadcast(&client->room);
     }
     tern__mutex_unlock(&client->lock);
-    if (closing) {
+    if (closing && !joins) {
         tern_token_unref(made);
         tern_token_unref(made);
         return TERN_E_CLOSED;
     }
     if (token != NULL) *token = made;
-    tern__client_schedule(client, true);
+    if (!joins) tern__client_schedule(client, true);
     return 0;
 }
 
@@ -343,7 +354,13 @@ static void release(tern_client *client)
 void tern__client_quiet(tern_client *client, tern_token *close_token)
 {
     tern__token_finish_close(close_token);
+    tern__list *joined;
     tern__mutex_lock(&client->lock);
+    while ((joined = tern__list_shift(&client->closers)) != NULL) {
+        tern__mutex_unlock(&client->lock);
+        tern__token_finish_close(TERN__CONTAINER(joined, tern_token, link));
+        tern__mutex_lock(&client->lock);
+    }
     client->quiet = true;
     bool free_now = client->free_when_quiet;
     tern__cond_broadcast(&client->quiet_cond);

@@ -121,6 +121,7 @@ struct tern_client {
     atomic_bool scheduled; /* in the loop's ready list, or about to be */
     atomic_bool reading_paused;
     atomic_uint_least64_t epoch;
+    tern__list closers; /* tokens of who joined closing, under the lock */
     tern__list ready_link; /* in the loop's ready list, under the loop's lock */
     bool detached;         /* closed: never again in the ready list; under the loop's lock */
     tern__link link;       /* the loop's */

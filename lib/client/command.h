@@ -11,6 +11,7 @@
 
 typedef enum tern__command_kind {
     TERN__COMMAND_CONNECT,
+    TERN__COMMAND_RETRY,
     TERN__COMMAND_DISCONNECT,
     TERN__COMMAND_CLOSE,
     TERN__COMMAND_SUBSCRIBE,

@@ -18,6 +18,7 @@ tern_event *tern__event_new(tern_event_kind kind)
 void tern__event_free(tern_event *event)
 {
     if (event == NULL) return;
+    tern__free(event->response_info);
     tern__free(event->reason_string);
     tern__free(event->reference);
     tern__free(event->server);
@@ -102,6 +103,46 @@ int tern_event_session_present(const tern_event *event)
 tern_version tern_event_version(const tern_event *event)
 {
     return event != NULL ? event->version : TERN_VERSION_AUTO;
+}
+
+int64_t tern_event_limit(const tern_event *event, tern_limit limit)
+{
+    if (event == NULL || event->kind != TERN_EVENT_CONNECTED) return -1;
+    const tern__limits *limits = &event->limits;
+    switch (limit) {
+    case TERN_LIMIT_KEEP_ALIVE: return limits->keep_alive;
+    case TERN_LIMIT_SESSION_EXPIRY: return limits->session_expiry;
+    case TERN_LIMIT_INFLIGHT_MAXIMUM: return limits->send_maximum;
+    case TERN_LIMIT_MAXIMUM_PACKET_SIZE: return limits->maximum_packet_size;
+    case TERN_LIMIT_TOPIC_ALIAS_MAXIMUM: return limits->topic_alias_maximum;
+    case TERN_LIMIT_MAXIMUM_QOS: return limits->maximum_qos;
+    case TERN_LIMIT_RETAIN: return limits->retain_available;
+    case TERN_LIMIT_WILDCARD_SUBSCRIPTION: return limits->wildcard_available;
+    case TERN_LIMIT_SUBSCRIPTION_IDENTIFIER: return limits->subscription_id_available;
+    case TERN_LIMIT_SHARED_SUBSCRIPTION: return limits->shared_available;
+    }
+    return -1;
+}
+
+const char *tern_limit_name(tern_limit limit)
+{
+    static const char *const names[] = {"?",
+                                        "keep_alive",
+                                        "session_expiry",
+                                        "inflight_maximum",
+                                        "maximum_packet_size",
+                                        "topic_alias_maximum",
+                                        "maximum_qos",
+                                        "retain",
+                                        "wildcard_subscription",
+                                        "subscription_identifier",
+                                        "shared_subscription"};
+    return (unsigned)limit < sizeof names / sizeof names[0] ? names[limit] : "?";
+}
+
+const char *tern_event_response_information(const tern_event *event)
+{
+    return event != NULL ? event->response_info : NULL;
 }
 
 uint64_t tern_delivery_first_id(const tern_delivery *delivery)

@@ -20,7 +20,9 @@ struct tern_event {
     uint32_t attempt;
     int session_present;
     tern_version version;
-    char *reason_string; /* allocated or NULL, as the two below */
+    tern__limits limits; /* of CONNECTED */
+    char *response_info; /* allocated or NULL, as those below */
+    char *reason_string;
     char *reference;
     char *server;
     char *text;

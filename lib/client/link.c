@@ -149,11 +149,19 @@ static void on_opened(void *user_data, tern__stream *stream, const tern__connect
 
 /* ---- ends ---- */
 
-static void finish_connects(tern_client *client, int error, const char *text)
+/* The tokens of connect calls end: with success where failure is NULL. */
+static void finish_connects(tern_client *client, const tern__failure *failure, const char *text)
 {
     tern__list *node;
-    while ((node = tern__list_shift(&client->link.connects)) != NULL)
-        tern__token_finish_error(TERN__CONTAINER(node, tern_token, link), error, text);
+    while ((node = tern__list_shift(&client->link.connects)) != NULL) {
+        tern_token *token = TERN__CONTAINER(node, tern_token, link);
+        if (failure != NULL) {
+            const char *why = failure->reason_string;
+            token->completion.reason = failure->reason;
+            token->completion.reason_string = why != NULL && why[0] != '\0' ? tern__strdup(why) : NULL;
+        }
+        tern__token_finish_error(token, failure != NULL ? failure->error : 0, text);
+    }
 }
 
 static void set_connecting(tern_client *client, bool connecting)
@@ -175,7 +183,8 @@ static void stop(tern_client *client, const tern__failure *failure)
     if (!link->closing) tern__report(client, TERN_EVENT_STOPPED, failure, -1);
     char text[400] = "";
     (void)tern_client_copy_error_text(client, text, sizeof text);
-    finish_connects(client, failure != NULL ? failure->error : TERN_E_CANCELLED, text);
+    const tern__failure cancelled = {.error = TERN_E_CANCELLED, .reason = -1};
+    finish_connects(client, failure != NULL ? failure : &cancelled, text);
 }
 
 /* Whether this attempt's end means that the server does not speak its version; then the other one is tried at once. */
@@ -292,7 +301,7 @@ static void on_connected(tern_client *client, uint64_t now)
     tern__mutex_unlock(&client->lock);
     atomic_store(&client->connected, true);
     tern__report(client, TERN_EVENT_CONNECTED, NULL, -1);
-    finish_connects(client, 0, NULL);
+    finish_connects(client, NULL, NULL);
 }
 
 /* The link ends because the application wants it to. */
@@ -426,6 +435,9 @@ void tern__link_execute(tern_client *client, tern__command *command, uint64_t no
     tern__link *link = &client->link;
     switch (command->kind) {
     case TERN__COMMAND_CONNECT: execute_connect(client, command->token, now); break;
+    case TERN__COMMAND_RETRY:
+        if (link->state == TERN__LINK_WAITING) link->retry_at = now;
+        break;
     case TERN__COMMAND_DISCONNECT:
         tern__token_finish_error(link->disconnect_token, TERN_E_CANCELLED, NULL);
         link->disconnect_token = command->token;
@@ -472,7 +484,8 @@ static bool finish_close(tern_client *client, uint64_t now)
         return false;
     }
     link->state = TERN__LINK_CLOSED;
-    finish_connects(client, TERN_E_CLOSED, NULL);
+    const tern__failure closed = {.error = TERN_E_CLOSED, .reason = -1};
+    finish_connects(client, &closed, NULL);
     finish_flushes(client);
     tern__token_finish_error(link->disconnect_token, 0, NULL);
     link->disconnect_token = NULL;

@@ -116,6 +116,7 @@ static inline int prepare(tern_client *client, tern__submission *submission, con
     submission->publish.payload = (tern__view){payload, payload_length};
     submission->props = (tern__props){NULL, 0, 0};
     submission->lose_properties = (flags & TERN_LOSE_PROPERTIES) != 0;
+    submission->bare = (flags & TERN_RETAIN) == 0;
     submission->expires_us = 0;
     submission->completion = NULL;
     return 0;
@@ -145,6 +146,7 @@ static int submit_with_token(tern_client *client, tern__submission *submission, 
     int rc = tern__token_new(client, &made);
     if (rc != 0) return refuse(client, rc);
     submission->completion = &made->completion;
+    submission->bare = false;
     rc = submit(client, submission, id);
     if (rc != 0) {
         tern_token_unref(made);

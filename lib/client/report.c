@@ -101,7 +101,9 @@ void tern__report(tern_client *client, tern_event_kind kind, const tern__failure
         event->reference = copy_text(failure->reference);
     }
     if (kind == TERN_EVENT_CONNECTED) {
-        event->session_present = tern__engine_limits(client->engine)->session_present;
+        event->limits = *tern__engine_limits(client->engine);
+        event->response_info = copy_text(tern__engine_response_info(client->engine));
+        event->session_present = event->limits.session_present;
         event->version = (tern_version)client->link.version;
     }
     tern__mailbox_push_event(&client->mailbox, event);

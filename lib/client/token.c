@@ -65,7 +65,7 @@ int tern__outcome_error(tern_outcome outcome, tern_cause cause)
     if (outcome == TERN_OUTCOME_PENDING) return TERN_E_AGAIN;
     if (outcome == TERN_OUTCOME_REFUSED) return TERN_E_REFUSED;
     switch (cause) {
-    case TERN_CAUSE_EXPIRED: return TERN_E_TIMEOUT;
+    case TERN_CAUSE_EXPIRED: return TERN_E_EXPIRED;
     case TERN_CAUSE_DROPPED: return TERN_E_OUTBOX_FULL;
     case TERN_CAUSE_TOO_LARGE: return TERN_E_TOO_LARGE;
     case TERN_CAUSE_UNSUPPORTED: return TERN_E_UNSUPPORTED;
@@ -149,7 +149,7 @@ int tern_token_wait(tern_token *token, uint32_t timeout_ms)
     if (atomic_load_explicit(&token->done, memory_order_acquire)) return token->completion.error;
     if (tern__client_forked(token->client)) return TERN_E_FORKED;
     tern_client *client = token->client;
-    if (timeout_ms == 0) return tern__client_wait_failed(client, TERN_E_TIMEOUT, 0);
+    if (timeout_ms == 0) return TERN_E_TIMEOUT; /* a look, not a failure: the last error stays */
     uint64_t deadline = tern__clock_us() + (uint64_t)timeout_ms * 1000;
     bool callback = tern__client_about_to_wait(client, token);
     int rc = callback && token->of_close ? TERN_E_WOULD_DEADLOCK : 0;

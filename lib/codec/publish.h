@@ -5,6 +5,7 @@
 
 #include <assert.h>
 
+#include "base/compiler.h"
 #include "codec/encode.h"
 #include "codec/wire.h"
 
@@ -23,7 +24,7 @@ static inline uint8_t *tern__store_varint(uint8_t *out, size_t value)
 }
 
 /* Measures a PUBLISH; on 3.1.1 the properties are ignored. */
-static inline void tern__publish_measure(const tern__publish_packet *publish, const tern__props *props, int version,
+static TERN__INLINED void tern__publish_measure(const tern__publish_packet *publish, const tern__props *props, int version,
                                          tern__publish_layout *layout)
 {
     *layout = (tern__publish_layout){0};
@@ -44,7 +45,7 @@ static inline void tern__publish_measure(const tern__publish_packet *publish, co
 }
 
 /* Writes layout->len bytes at out. */
-static inline void tern__publish_write(const tern__publish_packet *publish, const tern__props *props, int version,
+static TERN__INLINED void tern__publish_write(const tern__publish_packet *publish, const tern__props *props, int version,
                                        const tern__publish_layout *layout, uint8_t *out)
 {
     const uint8_t *end = out + layout->len;

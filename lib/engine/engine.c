@@ -58,6 +58,7 @@ void tern__engine_free(tern__engine *e)
     tern__free(e->end);
     tern__free(e->client_id);
     tern__free(e->assigned_id);
+    tern__free(e->response_info);
     tern__block_pool_unref(e->config.pool);
     tern__free(e);
 }
@@ -331,6 +332,11 @@ const tern__limits *tern__engine_limits(const tern__engine *e)
 const char *tern__engine_client_id(const tern__engine *e)
 {
     return e->client_id[0] == '\0' && e->assigned_id != NULL ? e->assigned_id : e->client_id;
+}
+
+const char *tern__engine_response_info(const tern__engine *e)
+{
+    return e->response_info;
 }
 
 uint64_t tern__engine_settled_id(const tern__engine *e)

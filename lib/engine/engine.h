@@ -164,6 +164,7 @@ bool tern__engine_connected(const tern__engine *engine);
 uint64_t tern__engine_epoch(const tern__engine *engine); /* counts connections; stale acks are known by it */
 const tern__limits *tern__engine_limits(const tern__engine *engine);
 const char *tern__engine_client_id(const tern__engine *engine); /* the assigned one where there is one */
+const char *tern__engine_response_info(const tern__engine *engine); /* of the last CONNACK; NULL where it had none */
 /* Every message with an id up to and including this one has its outcome (reported or counted). */
 uint64_t tern__engine_settled_id(const tern__engine *engine);
 /* Messages and requests accepted and without an end. */

@@ -231,6 +231,7 @@ struct tern__engine {
     tern__engine_config config;
     char *client_id;   /* the configured one */
     char *assigned_id; /* the server's, NULL where none */
+    char *response_info; /* of the last CONNACK, NULL where none */
     tern__phase phase;
     uint64_t epoch;
     tern__limits limits;

@@ -98,13 +98,12 @@ static void note_special(tern__chunk *chunk, tern__entry *entry, const tern__sub
     if (submission->completion != NULL) submission->completion->id = chunk->first_id + chunk->count - 1;
 }
 
-int tern__outbox_append_locked(tern__outbox *outbox, const tern__submission *submission, uint64_t *id)
+/* Built three times: what is constant of a bare message costs nothing there. */
+static TERN__INLINED int append(tern__outbox *outbox, const tern__submission *submission, const tern__publish_packet *publish,
+                                const tern__props *props, bool bare, uint64_t *id)
 {
-    const tern__publish_packet *publish = &submission->publish;
-    const tern__props *props = &submission->props;
-    bool has_props = props->len != 0;
-    /* While 3.1.1 is spoken too, another server may be able to carry them: the form of 5 keeps them. */
-    int form = has_props ? TERN__V5 : outbox->form;
+    /* While 3.1.1 is spoken too, another server may be able to carry properties: the form of 5 keeps them. */
+    int form = props->len != 0 ? TERN__V5 : outbox->form;
     tern__publish_layout layout;
     tern__publish_measure(publish, props, form, &layout);
     if (layout.len == 0) return TERN_E_TOO_LARGE;
@@ -118,8 +117,8 @@ int tern__outbox_append_locked(tern__outbox *outbox, const tern__submission *sub
     uint32_t offset = chunk->len;
     tern__entry *entry = tern__chunk_entry(chunk, chunk->count);
     *entry = (tern__entry){
-        .completion = submission->completion,
-        .expires_us = submission->expires_us,
+        .completion = bare ? NULL : submission->completion,
+        .expires_us = bare ? 0 : submission->expires_us,
         .offset = offset,
         .len = (uint32_t)layout.len,
         .qos = publish->qos,
@@ -128,13 +127,24 @@ int tern__outbox_append_locked(tern__outbox *outbox, const tern__submission *sub
     tern__publish_write(publish, props, form, &layout, chunk->bytes + offset);
     chunk->len = offset + (uint32_t)layout.len;
     chunk->count++;
-    if (!is_plain(submission)) note_special(chunk, entry, submission);
+    if (bare && publish->qos != 0) chunk->special = chunk->count;
+    if (!bare && !is_plain(submission)) note_special(chunk, entry, submission);
     outbox->room -= cost;
     outbox->bytes += cost;
     outbox->count++;
     outbox->unsynced += layout.len;
     *id = outbox->next_id++;
     return 0;
+}
+
+int tern__outbox_append_locked(tern__outbox *outbox, const tern__submission *submission, uint64_t *id)
+{
+    if (!submission->bare) return append(outbox, submission, &submission->publish, &submission->props, false, id);
+    const tern__props none = {0};
+    tern__publish_packet publish = {.topic = submission->publish.topic, .payload = submission->publish.payload};
+    if (submission->publish.qos == 0) return append(outbox, submission, &publish, &none, true, id);
+    publish.qos = submission->publish.qos;
+    return append(outbox, submission, &publish, &none, true, id);
 }
 
 size_t tern__outbox_unsynced_bytes_locked(const tern__outbox *outbox)

@@ -25,8 +25,9 @@ typedef struct tern__outbox tern__outbox;
 /* What a publisher hands in; all of it is borrowed for the call and has been checked. */
 typedef struct tern__submission {
     tern__publish_packet publish; /* packet_id and dup are ignored */
-    tern__props props;            /* wire form; present tells which, expiry included */
+    bool bare;                    /* not retained, and nothing of what follows: takes the short way. Never untrue */
     bool lose_properties;         /* TERN_LOSE_PROPERTIES */
+    tern__props props;            /* wire form; present tells which, expiry included */
     uint64_t expires_us;          /* 0 = never; else the time of the owner's clock */
     tern__completion *completion; /* told the outcome, or NULL: then the delivery reports */
 } tern__submission;

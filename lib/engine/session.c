@@ -138,18 +138,25 @@ static const char *unacceptable(const tern__engine *e, const tern__packet *packe
     return NULL;
 }
 
-/* An empty id was answered by one of the server's. [MQTT5-3.1.3-7] */
-static int take_id(tern__engine *e, const tern__packet *packet)
+/* Copies a property's text, where the packet has it. */
+static int take_text(const tern__packet *packet, uint8_t id, char **text)
 {
     tern__prop prop;
-    if (!tern__props_has(&packet->props, TERN__PROP_ASSIGNED_CLIENT_ID) ||
-        !tern__props_find(&packet->props, TERN__PROP_ASSIGNED_CLIENT_ID, &prop))
-        return 0;
-    char *id = tern__memdup(prop.text.data, prop.text.len);
-    if (id == NULL) return TERN_E_NOMEM;
-    tern__free(e->assigned_id);
-    e->assigned_id = id;
+    if (!tern__props_has(&packet->props, id) || !tern__props_find(&packet->props, id, &prop)) return 0;
+    char *copy = tern__memdup(prop.text.data, prop.text.len);
+    if (copy == NULL) return TERN_E_NOMEM;
+    tern__free(*text);
+    *text = copy;
     return 0;
+}
+
+/* An empty id was answered by one of the server's [MQTT5-3.1.3-7]; the response information is of this connection alone. */
+static int take_texts(tern__engine *e, const tern__packet *packet)
+{
+    tern__free(e->response_info);
+    e->response_info = NULL;
+    int rc = take_text(packet, TERN__PROP_ASSIGNED_CLIENT_ID, &e->assigned_id);
+    return rc != 0 ? rc : take_text(packet, TERN__PROP_RESPONSE_INFO, &e->response_info);
 }
 
 /* The broker has no session of ours: what was unanswered cannot be redelivered. QoS 1 is published again as new, before what
@@ -217,7 +224,7 @@ int tern__session_connack(tern__engine *e, const tern__packet *packet, uint64_t 
     take_limits(e, packet);
     e->outbox.wanted_form = e->limits.version;
     if (!present) lose_session(e); /* before anything can fail: the server will not say it twice */
-    int rc = take_id(e, packet);
+    int rc = take_texts(e, packet);
     if (rc == 0 && present) rc = resume_session(e);
     e->session.exists = true;
     e->session.ever_connected = true;

@@ -2,11 +2,14 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "platform/poller.h"
 
+#include <poll.h>
 #include <string.h>
 #include <tern/error.h>
 
 #include "base/alloc.h"
 #include "platform/poller_ops.h"
+
+enum { BROKEN_MS = 10 };
 
 int tern__poller_new(tern__poller **poller, tern_poller kind)
 {
@@ -41,7 +44,10 @@ void tern__poller_remove(tern__poller *poller, int fd)
 
 int tern__poller_wait(tern__poller *poller, int64_t timeout_us, unsigned *woken)
 {
-    return poller->ops->wait(poller, timeout_us, woken);
+    int rc = poller->ops->wait(poller, timeout_us, woken);
+    /* A program that closed all descriptors took this one too: the owner still has timers, and must not spin between them. */
+    if (rc != 0) (void)poll(NULL, 0, BROKEN_MS);
+    return rc;
 }
 
 int tern__poller_grow(void **rows, size_t *count, size_t row_size, int fd)

@@ -18,7 +18,7 @@
 #include "platform/thread.h"
 #include "platform/wake.h"
 
-enum { WORKERS = 4, MAX_ADDRESSES = 32 };
+enum { WORKERS = 16, MAX_ADDRESSES = 32 };
 static const uint64_t IDLE_US =
     10u * 1000u * 1000u; /* a thread without work ends after this time */
 

@@ -328,7 +328,7 @@ static void a_message_that_expires_offline_is_told(void **state)
     assert_int_equal(tern_message_set_expiry(message, 1), 0);
     assert_int_equal(tern_client_publish_message(client, message, NULL, &token), 0);
     tern_message_unref(message);
-    assert_int_equal(tern_token_wait(token, PATIENCE), TERN_E_TIMEOUT);
+    assert_int_equal(tern_token_wait(token, PATIENCE), TERN_E_EXPIRED);
     assert_int_equal(tern_token_done(token), 1);
     assert_int_equal(tern_token_outcome(token), TERN_OUTCOME_NOT_SENT);
     assert_int_equal(tern_token_cause(token), TERN_CAUSE_EXPIRED);

@@ -177,6 +177,7 @@ static void on_connect(mock_peer *peer, const tern__packet *packet, int version)
     }
     if (version == TERN__V5) tern__buf_append(&props, rules->connack_props, rules->connack_props_len);
     if (rules->refuse != 0) {
+        answer.props = (tern__props){props.data, props.len, 0};
         mock_send(peer, &answer);
         peer->hang_up = true;
         tern__buf_deinit(&props);
