@@ -32,21 +32,24 @@ typedef struct piece {
 
 typedef struct scheme_row {
     const char *name;
-    int scheme; /* 0: known, but not in this build */
+    enum tern__scheme scheme;
     uint16_t port;
-    const char *lacks;
+    bool tls;
+    bool websocket;
 } scheme_row;
 
 static const scheme_row schemes[] = {
-    {"mqtt", TERN__SCHEME_TCP, 1883, NULL},
-    {"tcp", TERN__SCHEME_TCP, 1883, NULL},
-    {"unix", TERN__SCHEME_UNIX, 0, NULL},
-    {"mqtts", 0, 0, "TLS"},
-    {"ssl", 0, 0, "TLS"},
-    {"tls", 0, 0, "TLS"},
-    {"ws", 0, 0, "WebSocket"},
-    {"wss", 0, 0, "TLS and WebSocket"},
+    {"mqtt", TERN__SCHEME_TCP, 1883, false, false}, {"tcp", TERN__SCHEME_TCP, 1883, false, false},
+    {"unix", TERN__SCHEME_UNIX, 0, false, false},   {"mqtts", TERN__SCHEME_TCP, 8883, true, false},
+    {"ssl", TERN__SCHEME_TCP, 8883, true, false},   {"tls", TERN__SCHEME_TCP, 8883, true, false},
+    {"ws", TERN__SCHEME_TCP, 80, false, true},      {"wss", TERN__SCHEME_TCP, 443, true, true},
 };
+
+#ifdef TERN_WITH_TLS
+static const bool has_tls = true;
+#else
+static const bool has_tls = false;
+#endif
 
 static int refuse(const parser *self, int error, const char *at, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
@@ -177,11 +180,11 @@ static int parse_scheme(const parser *self, const scheme_row **row, const char *
     *rest = mark + 3;
     if (*row == NULL)
         return refuse(self, TERN_E_URL, name.at,
-                      "unknown scheme \"%.*s\"; write mqtt:// or unix://",
+                      "unknown scheme \"%.*s\"; write mqtt://, mqtts://, ws://, wss:// or unix://",
                       (int)(piece_len(name) < 32 ? piece_len(name) : 32), name.at);
-    if ((*row)->scheme == 0)
+    if ((*row)->tls && !has_tls)
         return refuse(self, TERN_E_UNSUPPORTED, name.at,
-                      "%s:// needs %s, which is not in this build", (*row)->name, (*row)->lacks);
+                      "%s:// needs TLS, which is not in this build", (*row)->name);
     return 0;
 }
 
@@ -277,6 +280,23 @@ static int parse_host_port(parser *self, piece p, uint16_t default_port)
     return rc == 0 && after < p.end ? parse_port(self, (piece){after + 1, p.end}) : rc;
 }
 
+/* What a WebSocket server is asked for. */
+static int parse_target(parser *self, const char *tail, bool has_user)
+{
+    /* It is a password that was not escaped, most likely. */
+    if (!has_user && strchr(tail, '@') != NULL && strchr(tail, '?') == NULL)
+        return refuse(self, TERN_E_URL, tail,
+                      "write '/', '?' and '#' in a user name or password as %%2F, %%3F and %%23, and '@' in a path as %%40");
+    for (const char *at = tail; *at != '\0'; at++) {
+        if (*at == '#') return refuse(self, TERN_E_URL, at, "a fragment; a server's URL has none");
+        if ((unsigned char)*at >= 0x80) return refuse(self, TERN_E_URL, at, "not ASCII; write its bytes as %%XX");
+    }
+    self->uri->target = copy(self, "/mqtt", *tail != '/' ? 5 : 0);
+    self->out--; /* over the NUL */
+    (void)copy(self, tail, strlen(tail));
+    return 0;
+}
+
 /* A path, query or fragment after the host: MQTT over TCP has none of them. */
 static int check_tail(const parser *self, const char *tail)
 {
@@ -298,7 +318,7 @@ static int parse_tcp(parser *self, const scheme_row *row, const char *rest)
     const char *at_sign = NULL;
     for (const char *at = rest; at < tail; at++)
         if (*at == '@') at_sign = at;
-    int rc = check_tail(self, tail);
+    int rc = row->websocket ? parse_target(self, tail, at_sign != NULL) : check_tail(self, tail);
     if (rc == 0 && at_sign != NULL) rc = parse_user_info(self, (piece){rest, at_sign});
     if (at_sign != NULL) authority.at = at_sign + 1;
     if (rc == 0) rc = parse_host_port(self, authority, row->port);
@@ -306,8 +326,9 @@ static int parse_tcp(parser *self, const scheme_row *row, const char *rest)
     bool ipv6 = strchr(self->uri->host, ':') != NULL;
     size_t used = (size_t)(self->out - (char *)self->uri->memory);
     self->uri->display = self->out;
-    snprintf(self->out, self->uri->memory_size - used, "%s://%s%s%s:%u", row->name, ipv6 ? "[" : "",
-             self->uri->host, ipv6 ? "]" : "", (unsigned)self->uri->port);
+    const char *target = row->websocket ? self->uri->target : "";
+    snprintf(self->out, self->uri->memory_size - used, "%s://%s%s%s:%u%.*s", row->name, ipv6 ? "[" : "",
+             self->uri->host, ipv6 ? "]" : "", (unsigned)self->uri->port, (int)strcspn(target, "?"), target);
     return 0;
 }
 
@@ -338,13 +359,15 @@ int tern__uri_parse(const char *text, tern__uri *uri, char *why, size_t why_size
     int rc = check_bytes(&self);
     if (rc == 0) rc = parse_scheme(&self, &row, &rest);
     if (rc != 0) return rc;
-    /* Parts and display together: each byte at most twice, with the longest scheme, port and NULs.
+    /* Parts and display together: each byte at most three times, with the longest scheme, port and NULs.
      */
-    uri->memory_size = 2 * strlen(text) + 64;
+    uri->memory_size = 3 * strlen(text) + 64;
     uri->memory = tern__calloc(1, uri->memory_size);
     if (uri->memory == NULL) return TERN_E_NOMEM;
     self.out = uri->memory;
-    uri->scheme = (enum tern__scheme)row->scheme;
+    uri->scheme = row->scheme;
+    uri->tls = row->tls;
+    uri->websocket = row->websocket;
     rc = row->scheme == TERN__SCHEME_UNIX ? parse_unix(&self, rest) : parse_tcp(&self, row, rest);
     if (rc != 0) tern__uri_deinit(uri);
     return rc;

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 /* after the headers that it needs */
@@ -22,36 +23,48 @@ typedef struct good_row {
     const char *user;
     const char *password;
     const char *display;
+    bool tls;
+    const char *target;
 } good_row;
 
 enum { TCP = TERN__SCHEME_TCP, LOCAL = TERN__SCHEME_UNIX };
 
 static const good_row good[] = {
-    {"mqtt://localhost", TCP, "localhost", 1883, NULL, NULL, "mqtt://localhost:1883"},
-    {"tcp://broker.example:1", TCP, "broker.example", 1, NULL, NULL, "tcp://broker.example:1"},
-    {"MQTT://h", TCP, "h", 1883, NULL, NULL, "mqtt://h:1883"},
-    {"mqtt://h:65535/", TCP, "h", 65535, NULL, NULL, "mqtt://h:65535"},
-    {"mqtt://h:01883", TCP, "h", 1883, NULL, NULL, "mqtt://h:1883"},
+    {"mqtt://localhost", TCP, "localhost", 1883, NULL, NULL, "mqtt://localhost:1883", false, NULL},
+    {"tcp://broker.example:1", TCP, "broker.example", 1, NULL, NULL, "tcp://broker.example:1", false, NULL},
+    {"MQTT://h", TCP, "h", 1883, NULL, NULL, "mqtt://h:1883", false, NULL},
+    {"mqtt://h:65535/", TCP, "h", 65535, NULL, NULL, "mqtt://h:65535", false, NULL},
+    {"mqtt://h:01883", TCP, "h", 1883, NULL, NULL, "mqtt://h:1883", false, NULL},
     {"mqtt://my_broker-1.local.", TCP, "my_broker-1.local.", 1883, NULL, NULL,
-     "mqtt://my_broker-1.local.:1883"},
-    {"mqtt://10.0.0.1", TCP, "10.0.0.1", 1883, NULL, NULL, "mqtt://10.0.0.1:1883"},
-    {"mqtt://[::1]", TCP, "::1", 1883, NULL, NULL, "mqtt://[::1]:1883"},
+     "mqtt://my_broker-1.local.:1883", false, NULL},
+    {"mqtt://10.0.0.1", TCP, "10.0.0.1", 1883, NULL, NULL, "mqtt://10.0.0.1:1883", false, NULL},
+    {"mqtt://[::1]", TCP, "::1", 1883, NULL, NULL, "mqtt://[::1]:1883", false, NULL},
     {"mqtt://[2001:db8::1]:8883", TCP, "2001:db8::1", 8883, NULL, NULL,
-     "mqtt://[2001:db8::1]:8883"},
+     "mqtt://[2001:db8::1]:8883", false, NULL},
     {"mqtt://[fe80::1%25eth0]", TCP, "fe80::1%eth0", 1883, NULL, NULL,
-     "mqtt://[fe80::1%eth0]:1883"},
-    {"mqtt://[fe80::1%eth0]:7", TCP, "fe80::1%eth0", 7, NULL, NULL, "mqtt://[fe80::1%eth0]:7"},
-    {"mqtt://u@h", TCP, "h", 1883, "u", NULL, "mqtt://h:1883"},
-    {"mqtt://u:p@h", TCP, "h", 1883, "u", "p", "mqtt://h:1883"},
-    {"mqtt://u:@h", TCP, "h", 1883, "u", "", "mqtt://h:1883"},
-    {"mqtt://:p@h", TCP, "h", 1883, "", "p", "mqtt://h:1883"},
-    {"mqtt://@h", TCP, "h", 1883, NULL, NULL, "mqtt://h:1883"},
-    {"mqtt://a%40b:c%3Ad%2F%25@h:2", TCP, "h", 2, "a@b", "c:d/%", "mqtt://h:2"},
-    {"mqtt://u:p:q@r@h", TCP, "h", 1883, "u", "p:q@r", "mqtt://h:1883"},
-    {"mqtt://J%C3%BCrgen:x%FF@h", TCP, "h", 1883, "J\xC3\xBCrgen", "x\xFF", "mqtt://h:1883"},
+     "mqtt://[fe80::1%eth0]:1883", false, NULL},
+    {"mqtt://[fe80::1%eth0]:7", TCP, "fe80::1%eth0", 7, NULL, NULL, "mqtt://[fe80::1%eth0]:7", false, NULL},
+    {"mqtt://u@h", TCP, "h", 1883, "u", NULL, "mqtt://h:1883", false, NULL},
+    {"mqtt://u:p@h", TCP, "h", 1883, "u", "p", "mqtt://h:1883", false, NULL},
+    {"mqtt://u:@h", TCP, "h", 1883, "u", "", "mqtt://h:1883", false, NULL},
+    {"mqtt://:p@h", TCP, "h", 1883, "", "p", "mqtt://h:1883", false, NULL},
+    {"mqtt://@h", TCP, "h", 1883, NULL, NULL, "mqtt://h:1883", false, NULL},
+    {"mqtt://a%40b:c%3Ad%2F%25@h:2", TCP, "h", 2, "a@b", "c:d/%", "mqtt://h:2", false, NULL},
+    {"mqtt://u:p:q@r@h", TCP, "h", 1883, "u", "p:q@r", "mqtt://h:1883", false, NULL},
+    {"mqtt://J%C3%BCrgen:x%FF@h", TCP, "h", 1883, "J\xC3\xBCrgen", "x\xFF", "mqtt://h:1883", false, NULL},
     {"unix:///run/broker.sock", LOCAL, "/run/broker.sock", 0, NULL, NULL,
-     "unix:///run/broker.sock"},
-    {"UNIX:///a%20b%3F", LOCAL, "/a b?", 0, NULL, NULL, "UNIX:///a%20b%3F"},
+     "unix:///run/broker.sock", false, NULL},
+    {"UNIX:///a%20b%3F", LOCAL, "/a b?", 0, NULL, NULL, "UNIX:///a%20b%3F", false, NULL},
+    {"mqtts://h", TCP, "h", 8883, NULL, NULL, "mqtts://h:8883", true, NULL},
+    {"SSL://u:p@h:1/", TCP, "h", 1, "u", "p", "ssl://h:1", true, NULL},
+    {"tls://[::1]", TCP, "::1", 8883, NULL, NULL, "tls://[::1]:8883", true, NULL},
+    {"ws://h", TCP, "h", 80, NULL, NULL, "ws://h:80/mqtt", false, "/mqtt"},
+    {"ws://h/", TCP, "h", 80, NULL, NULL, "ws://h:80/", false, "/"},
+    {"wss://u:p@[::1]:9/a/b", TCP, "::1", 9, "u", "p", "wss://[::1]:9/a/b", true, "/a/b"},
+    {"wss://h?X=1", TCP, "h", 443, NULL, NULL, "wss://h:443/mqtt", true, "/mqtt?X=1"},
+    {"wss://h/mqtt?X-Sig=a%2Fb&c=d@e", TCP, "h", 443, NULL, NULL, "wss://h:443/mqtt", true,
+     "/mqtt?X-Sig=a%2Fb&c=d@e"},
+    {"wss://u@h/a@b", TCP, "h", 443, "u", NULL, "wss://h:443/a@b", true, "/a@b"},
 };
 
 static void check_text(const char *actual, const char *expected)
@@ -80,6 +93,9 @@ static void good_urls_are_understood(void **state)
         check_text(uri.user, good[i].user);
         check_text(uri.password, good[i].password);
         check_text(uri.display, good[i].display);
+        assert_int_equal(uri.tls, good[i].tls);
+        assert_int_equal(uri.websocket, good[i].target != NULL);
+        check_text(uri.target, good[i].target);
         tern__uri_deinit(&uri);
         assert_null(uri.password);
         tern__uri_deinit(&uri);
@@ -93,7 +109,7 @@ typedef struct bad_row {
     const char *reason; /* a part of the sentence */
 } bad_row;
 
-enum { URL = TERN_E_URL, NOT_HERE = TERN_E_UNSUPPORTED };
+enum { URL = TERN_E_URL };
 
 static const bad_row bad[] = {
     {"", URL, 1, "mqtt://host"},
@@ -108,11 +124,11 @@ static const bad_row bad[] = {
     {"mq_tt://host", URL, 3, "not a character of a scheme"},
     {"http://host", URL, 1, "unknown scheme \"http\""},
     {"mqt://host", URL, 1, "unknown scheme \"mqt\""},
-    {"mqtts://host", NOT_HERE, 1, "mqtts:// needs TLS"},
-    {"SSL://host", NOT_HERE, 1, "ssl:// needs TLS"},
-    {"tls://host", NOT_HERE, 1, "needs TLS"},
-    {"ws://host/mqtt", NOT_HERE, 1, "needs WebSocket"},
-    {"wss://host/mqtt", NOT_HERE, 1, "needs TLS and WebSocket"},
+    {"ws://host/mqtt#x", URL, 15, "a fragment"},
+    {"ws://host/m\xc3\xa4", URL, 12, "write its bytes as %XX"},
+    {"ws://me:se/cret@host", URL, 11, "in a user name or password"},
+    {"wss://host:0/mqtt", URL, 12, "port 0"},
+    {"wxs://host/mqtt", URL, 1, "write mqtt://, mqtts://, ws://, wss:// or unix://"},
     {"mqtt://", URL, 8, "no host"},
     {"mqtt:///", URL, 8, "no host"},
     {"mqtt://:1883", URL, 8, "no host"},
@@ -193,7 +209,8 @@ static void no_secret_is_repeated(void **state)
         "mqtt://me:hunter2/x@host",       "me:hunter2@host",
         "mqtt://me:hunter2%@host",        "mqtt://me:hunter2",
         "mqtt://me:hunter2@host/hunter2", "http://me:hunter2@host",
-        "mqtts://me:hunter2@host",
+        "mqtts://me:hunter2@host:0",       "wss://me:hunter2/x@host",
+        "ws://me:hunter2@host/#hunter2",
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         tern__uri uri;
