@@ -15,6 +15,7 @@
 #ifndef TERN_TERN_H
 #define TERN_TERN_H
 
+#include <tern/attempt.h>
 #include <tern/blocking.h>
 #include <tern/client.h>
 #include <tern/error.h>

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "client/attempt.h"
 #include "client/link.h"
 #include "client/loop.h"
 #include "codec/reason.h"
@@ -40,6 +41,7 @@ void tern__client_unref(tern_client *client)
 static void gut(tern_client *client)
 {
     tern__mailbox_deinit(&client->mailbox);
+    tern__attempt_drop_answers(&client->commands);
     tern__link_deinit(&client->link);
     tern__engine_free(client->engine);
     tern__buf_deinit(&client->acks);

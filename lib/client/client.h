@@ -23,8 +23,9 @@
 
 /* Where a client's connection stands. */
 typedef enum tern__link_state {
-    TERN__LINK_IDLE,      /* not told to connect, or stopped; next OPENING */
-    TERN__LINK_WAITING,   /* until retry_at; next OPENING, IDLE */
+    TERN__LINK_IDLE,      /* not told to connect, or stopped; next ASKING, OPENING */
+    TERN__LINK_WAITING,   /* until retry_at; next ASKING, OPENING, IDLE */
+    TERN__LINK_ASKING,    /* the application is asked about the attempt; next OPENING, WAITING, IDLE */
     TERN__LINK_OPENING,   /* a transport attempt runs; next GREETING, WAITING, IDLE */
     TERN__LINK_GREETING,  /* CONNECT is out; next UP, WAITING, IDLE */
     TERN__LINK_UP,        /* next LEAVING, WAITING, IDLE */
@@ -42,9 +43,16 @@ typedef struct tern__link {
     bool falling_back;                /* this attempt tries 3.1.1 because 5 failed */
     uint32_t attempt;                 /* since the last stable connection, from 1 */
     tern__backoff backoff;
+    const tern_attempt *asking; /* ASKING: the question; only compared */
+    tern_connection_options *own; /* of this attempt alone, by the attempt handler, until it ended or CONNACK came; NULL none */
     tern__connect *connecting;
     tern__stream *stream;
     tern__source source; /* the stream's readiness */
+    tern__tls_context *tls;     /* of `options`; made when the first attempt needs it */
+    tern__tls_context *own_tls; /* of `own`, where the attempt handler set TLS anew */
+    tern__proxy proxy;          /* of the environment, for this attempt */
+    char peer[112];      /* the socket's other end in words; "" before it is open */
+    uint64_t started_at; /* of the attempt */
     bool write_blocked;  /* the socket took less than it was given */
     tern__trace sent;    /* where the log stands, at level TRACE */
     tern__trace received;

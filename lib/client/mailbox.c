@@ -1,5 +1,6 @@
 /* Mailboxes: what waits for a client's callbacks, put in by the loop, taken by a dispatcher.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "client/attempt.h"
 #include "client/mailbox.h"
 
 #include <assert.h>
@@ -212,6 +213,22 @@ void tern__mailbox_set_event(tern__mailbox *mailbox, tern_event_callback callbac
     unlock(mailbox);
 }
 
+void tern__mailbox_set_attempt(tern__mailbox *mailbox, tern_attempt_callback callback, void *user_data)
+{
+    lock(mailbox);
+    mailbox->on_attempt = callback;
+    mailbox->attempt_data = user_data;
+    unlock(mailbox);
+}
+
+bool tern__mailbox_asks(tern__mailbox *mailbox)
+{
+    lock(mailbox);
+    bool asks = mailbox->on_attempt != NULL;
+    unlock(mailbox);
+    return asks;
+}
+
 void tern__mailbox_acknowledge(tern__mailbox *mailbox, uint64_t epoch, uint32_t seq)
 {
     atomic_store_explicit(&mailbox->ack, epoch << 32 | seq, memory_order_release);
@@ -298,9 +315,26 @@ static unit next_unit_locked(const tern__mailbox *mailbox)
     return mailbox->closing && mailbox->ending == 0 && !mailbox->closed ? UNIT_CLOSED : UNIT_NONE;
 }
 
+static void run_attempt_locked(tern__mailbox *mailbox, tern_event *event)
+{
+    tern_attempt_callback callback = mailbox->on_attempt;
+    void *data = mailbox->attempt_data;
+    tern_attempt *attempt = event->attempt;
+    event->attempt = NULL;
+    unlock(mailbox);
+    tern__event_free(event);
+    if (callback != NULL) callback(mailbox->client, attempt, data);
+    tern__attempt_answer(mailbox->client, attempt);
+    lock(mailbox);
+}
+
 static void run_event_locked(tern__mailbox *mailbox)
 {
     tern_event *event = TERN__CONTAINER(tern__list_shift(&mailbox->events), tern_event, link);
+    if (event->attempt != NULL) {
+        run_attempt_locked(mailbox, event);
+        return;
+    }
     tern_event_callback callback = mailbox->on_event;
     void *data = mailbox->event_data;
     unlock(mailbox);

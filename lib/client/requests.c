@@ -172,6 +172,14 @@ int tern_client_set_event_handler(tern_client *client, tern_event_callback callb
     return 0;
 }
 
+int tern_client_set_attempt_handler(tern_client *client, tern_attempt_callback callback, void *user_data)
+{
+    int rc = check_open(client);
+    if (rc != 0) return rc;
+    tern__mailbox_set_attempt(&client->mailbox, callback, user_data);
+    return 0;
+}
+
 /* ---- receiving ---- */
 
 int tern_client_receive(tern_client *client, tern_message **message)
