@@ -3,6 +3,7 @@
 #include "transport/stream.h"
 
 #include <assert.h>
+#include <string.h>
 
 int tern__stream_open(tern__stream *stream, tern__stream_failure *failure)
 {
@@ -57,6 +58,14 @@ void tern__stream_close(tern__stream *stream)
     while (stream != NULL && stream->ops->close == NULL)
         stream = stream->next;
     if (stream != NULL) stream->ops->close(stream);
+}
+
+bool tern__stream_explain(const tern__stream *stream, tern__stream_failure *failure)
+{
+    memset(failure, 0, sizeof *failure);
+    for (; stream != NULL; stream = stream->next)
+        if (stream->ops->explain != NULL && stream->ops->explain(stream, failure)) return true;
+    return false;
 }
 
 int tern__stream_os_error(const tern__stream *stream)

@@ -49,6 +49,9 @@ typedef struct tern__stream_ops {
     /* Nothing more will be written: what is under way still goes out, and then the peer sees the end. Reading goes on, up to
      * the peer's end: closing with unread bytes would make TCP throw away what is under way. 0 or TERN_E_CONNECTION_LOST. */
     int (*finish)(tern__stream *stream);
+    /* Why the open stream ended, once read() or write() said that it did: fills *failure (zeroed before) and answers true;
+     * false where the filter knows no more than that error. */
+    bool (*explain)(const tern__stream *stream, tern__stream_failure *failure);
     /* Closes and frees the filter and all below it. */
     void (*close)(tern__stream *stream);
 } tern__stream_ops;
@@ -69,6 +72,8 @@ int tern__stream_watch(tern__stream *stream, bool read, bool write);
 void tern__stream_set_source(tern__stream *stream, tern__source *source);
 int tern__stream_finish(tern__stream *stream);
 void tern__stream_close(tern__stream *stream); /* NULL does nothing */
+/* The first filter from the top that knows why the stream ended; false: none does, and *failure is zeroed. */
+bool tern__stream_explain(const tern__stream *stream, tern__stream_failure *failure);
 int tern__stream_os_error(const tern__stream *stream); /* the first one in the chain, from the top */
 
 #endif
