@@ -1,0 +1,15 @@
+/* Base64 with padding (RFC 4648 section 4), as HTTP headers want it.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef TERN_BASE_BASE64_H
+#define TERN_BASE_BASE64_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The size of the text of len bytes, its NUL included. */
+#define TERN__BASE64_SIZE(len) (((len) + 2) / 3 * 4 + 1)
+
+/* Writes TERN__BASE64_SIZE(len) bytes to text. */
+void tern__base64_encode(const void *data, size_t len, char *text);
+
+#endif
