@@ -215,19 +215,26 @@ static int take_login(socks5 *self, tern__stream_failure *failure)
     return TERN_E_AGAIN;
 }
 
+/* What is left of an address, and a port. */
+static void expect_rest(socks5 *self, size_t address_len)
+{
+    expect(self, REPLY_REST, address_len + 2);
+    self->answered = true;
+}
+
 static int take_reply(socks5 *self, tern__stream_failure *failure)
 {
     if (self->in[0] != VERSION) return fail_foreign(self, failure);
     if (self->in[1] != 0) return fail_reply(self, failure);
     switch (self->in[3]) { /* where the proxy connected from; its first byte was read already */
     case TYPE_IPV4:
-        expect(self, REPLY_REST, TERN__IPV4_LEN - 1 + 2);
+        expect_rest(self, TERN__IPV4_LEN - 1);
         return TERN_E_AGAIN;
     case TYPE_IPV6:
-        expect(self, REPLY_REST, TERN__IPV6_LEN - 1 + 2);
+        expect_rest(self, TERN__IPV6_LEN - 1);
         return TERN_E_AGAIN;
     case TYPE_NAME:
-        expect(self, REPLY_REST, (size_t)self->in[4] + 2);
+        expect_rest(self, self->in[4]);
         return TERN_E_AGAIN;
     default:
         return fail(self, failure, "a fault of the proxy: look at its version",
