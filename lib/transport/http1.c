@@ -50,8 +50,7 @@ static tern__view trim(tern__view text)
         text.data++;
         text.len--;
     }
-    while (text.len != 0 &&
-           (text.data[text.len - 1] == ' ' || text.data[text.len - 1] == '\t'))
+    while (text.len != 0 && (text.data[text.len - 1] == ' ' || text.data[text.len - 1] == '\t'))
         text.len--;
     return text;
 }
@@ -145,8 +144,7 @@ static int take_byte(tern__http1_head *head, uint8_t byte)
         return refuse(head, "it does not begin with HTTP/1.");
     }
     if (before == '\r' && byte != '\n') return refuse(head, "a CR without its LF");
-    if (byte == '\n')
-        return before == '\r' ? take_line(head) : refuse(head, "a LF without its CR");
+    if (byte == '\n') return before == '\r' ? take_line(head) : refuse(head, "a LF without its CR");
     if (byte == '\0') return refuse(head, "a NUL byte");
     return TERN_E_AGAIN;
 }
@@ -245,8 +243,7 @@ const char *tern__http1_header_wrong(tern__view name, tern__view value)
             return "a header's value holds a line end";
         if (value.data[i] == '\0') return "a header's value holds a NUL byte";
     }
-    return all_text(value.data, value.len) ? NULL
-                                           : "a header's value holds a control character";
+    return all_text(value.data, value.len) ? NULL : "a header's value holds a control character";
 }
 
 const char *tern__http1_target_wrong(const char *target)

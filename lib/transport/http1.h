@@ -23,14 +23,14 @@ typedef struct tern__http1_header {
 
 /* The head of an answer, whole or on its way. */
 typedef struct tern__http1_head {
-    int minor;        /* of the version: 0 or 1 */
-    int status;       /* 100..599; 0 until the status line is there */
+    int minor;         /* of the version: 0 or 1 */
+    int status;        /* 100..599; 0 until the status line is there */
     tern__view reason; /* the phrase of the status line, maybe empty; points into bytes */
-    size_t count;     /* headers[0..count) are known */
-    size_t len;       /* bytes[0..len) came so far */
-    size_t line;      /* where the line under way begins */
-    bool foreign;     /* it does not begin as HTTP does: bytes tell what it may be */
-    const char *why;  /* what is wrong with it, static; NULL while nothing is */
+    size_t count;      /* headers[0..count) are known */
+    size_t len;        /* bytes[0..len) came so far */
+    size_t line;       /* where the line under way begins */
+    bool foreign;      /* it does not begin as HTTP does: bytes tell what it may be */
+    const char *why;   /* what is wrong with it, static; NULL while nothing is */
     tern__http1_header headers[TERN__HTTP1_HEADERS_MAX];
     uint8_t bytes[TERN__HTTP1_HEAD_MAX];
 } tern__http1_head;

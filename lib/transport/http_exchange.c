@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "transport/handshake.h"
 
-enum { INTERIM_MAX = 8, QUOTE_MAX = 80 };
+enum { INTERIM_MAX = 8, REASON_MAX = 50, QUOTE_MAX = 80 };
 
 tern__http_exchange *tern__http_exchange_new(size_t room)
 {
@@ -135,20 +135,37 @@ static const uint8_t *body_of(const tern__http_exchange *self, const uint8_t *en
     return at;
 }
 
-void tern__http_exchange_quote(tern__http_exchange *exchange, tern__stream *below, char *text,
-                               size_t size)
+/* The body's first line; "" where there is none to show. */
+static void quote(tern__http_exchange *self, tern__stream *below, char *text, size_t size)
 {
     text[0] = '\0';
-    read_body(exchange, below);
-    const uint8_t *end = exchange->rest + exchange->rest_len;
-    const uint8_t *at = body_of(exchange, end);
+    read_body(self, below);
+    const uint8_t *end = self->rest + self->rest_len;
+    const uint8_t *at = body_of(self, end);
     size_t len = 0;
     while (at + len < end && at[len] != '\r' && at[len] != '\n' && at[len] != '\0' &&
            len < QUOTE_MAX)
         len++;
-    if (len == 0 || *at == '<') return;
-    snprintf(text, size, "%.*s", (int)len, (const char *)at);
+    if (len != 0 && *at != '<') snprintf(text, size, ": \"%.*s\"", (int)len, (const char *)at);
+}
+
+void tern__http_exchange_refused(tern__http_exchange *exchange, tern__stream *below,
+                                 const char *peer, const char *what, tern__stream_failure *failure)
+{
+    const tern__http1_head *head = &exchange->head;
+    char reason[REASON_MAX + 2] = "";
+    char body[QUOTE_MAX + 8];
+    char *text = failure->text;
+    const size_t size = sizeof failure->text;
+    if (head->reason.len != 0)
+        snprintf(reason, sizeof reason, " %.*s", (int)head->reason.len,
+                 (const char *)head->reason.data);
+    quote(exchange, below, body, sizeof body);
+    int n = snprintf(text, size, "%.60s: %.100s with HTTP %d", peer, what, head->status);
+    n += snprintf(text + n, size - (size_t)n, "%s", reason);
+    if ((size_t)n < size) snprintf(text + n, size - (size_t)n, "%s", body);
     tern__log_clean(text);
+    failure->http_status = head->status;
 }
 
 /* What speaks there instead of HTTP, by its first bytes; NULL where nobody knows. */

@@ -20,8 +20,8 @@ typedef struct tern__http_exchange {
     uint8_t rest[TERN__HTTP_REST_MAX];
 } tern__http_exchange;
 
-/* Makes an exchange whose request has room for `room` bytes, so that no copy of a credential is left
- * behind by growing; NULL where memory is short. */
+/* Makes an exchange whose request has room for `room` bytes, so that no copy of a credential is
+ * left behind by growing; NULL where memory is short. */
 tern__http_exchange *tern__http_exchange_new(size_t room);
 void tern__http_exchange_free(tern__http_exchange *exchange); /* NULL does nothing */
 
@@ -37,14 +37,15 @@ static inline bool tern__http_exchange_has_rest(const tern__http_exchange *excha
     return exchange != NULL && exchange->rest_at < exchange->rest_len;
 }
 
-/* The first line of the body of an answer that says no, as far as it is there without waiting,
- * control characters replaced; "" where there is none to show (a page of HTML). */
-void tern__http_exchange_quote(tern__http_exchange *exchange, tern__stream *below, char *text,
-                               size_t size);
+/* Fills the text and the HTTP status of a failure: an answer that says no, with its reason and the
+ * first line of its body, as far as that is there without waiting and is no page of HTML. `what` is
+ * what was answered: "the proxy answers CONNECT". */
+void tern__http_exchange_refused(tern__http_exchange *exchange, tern__stream *below,
+                                 const char *peer, const char *what, tern__stream_failure *failure);
 
 /* Fills the text of a failure that go() answered, and what else is known of it. The caller has set
- * error, step and the hint for an answer that never came. `peer` is host and port, `who` "the proxy",
- * `doing` "the WebSocket upgrade". */
+ * error, step and the hint for an answer that never came. `peer` is host and port, `who` "the
+ * proxy", `doing` "the WebSocket upgrade". */
 void tern__http_exchange_failed(const tern__http_exchange *exchange, const tern__stream *below,
                                 int rc, const char *peer, const char *who, const char *doing,
                                 tern__stream_failure *failure);

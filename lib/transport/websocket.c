@@ -24,7 +24,7 @@ enum {
     AROUND = TERN__WS_HEADER_MAX + TERN__WS_HEADER_MAX + TERN__WS_CONTROL_MAX,
     FRAME_MAX = OUT_MAX - AROUND, /* payload of a frame that is written */
     MASKS = 16,                   /* that are drawn at once */
-    READ_ROUNDS = 64, /* reads below in one read without payload */
+    READ_ROUNDS = 64,             /* reads below in one read without payload */
     PEER_SIZE = 300
 };
 
@@ -267,14 +267,16 @@ static int fail_to_open(websocket *self, int rc, tern__stream_failure *failure)
 static int open_filter(tern__stream *stream, tern__stream_failure *failure)
 {
     websocket *self = (websocket *)stream;
-    char body[120] = "";
     int rc = tern__http_exchange_go(self->exchange, stream->next);
     if (rc == TERN_E_AGAIN) return rc;
     if (rc != 0) return fail_to_open(self, rc, failure);
-    if (self->exchange->head.status != 101)
-        tern__http_exchange_quote(self->exchange, stream->next, body, sizeof body);
-    rc = tern__ws_judge(&self->exchange->head, self->accept, self->peer, body, failure);
-    if (rc != 0) return rc;
+    rc = tern__ws_judge(&self->exchange->head, self->accept, self->peer, failure);
+    if (rc != 0) {
+        if (failure->text[0] == '\0')
+            tern__http_exchange_refused(self->exchange, stream->next, self->peer,
+                                        "the server answers the WebSocket upgrade", failure);
+        return rc;
+    }
     self->phase = OPEN;
     if (!tern__http_exchange_has_rest(self->exchange)) {
         tern__http_exchange_free(self->exchange);
@@ -301,8 +303,7 @@ static void take_close(websocket *self)
         found_fault(self, fault);
         return;
     }
-    if (in->control_len >= 2)
-        self->close_code = (uint16_t)(in->control[0] << 8 | in->control[1]);
+    if (in->control_len >= 2) self->close_code = (uint16_t)(in->control[0] << 8 | in->control[1]);
     append_close(self, self->close_code);
     end_with(self, TERN_E_CONNECTION_LOST, CLOSED);
 }
@@ -542,10 +543,16 @@ static void close_filter(tern__stream *stream)
 int tern__websocket_new(tern__stream **stream, tern__stream *below,
                         const tern__websocket_config *config)
 {
-    static const tern__stream_ops ops = {
-        .name = "websocket", .open = open_filter, .read = read_some, .write = write_some,
-        .pending = pending, .watch = watch, .set_source = set_source, .finish = finish,
-        .explain = explain, .close = close_filter};
+    static const tern__stream_ops ops = {.name = "websocket",
+                                         .open = open_filter,
+                                         .read = read_some,
+                                         .write = write_some,
+                                         .pending = pending,
+                                         .watch = watch,
+                                         .set_source = set_source,
+                                         .finish = finish,
+                                         .explain = explain,
+                                         .close = close_filter};
     *stream = NULL;
     websocket *self = tern__calloc(1, sizeof *self);
     if (self == NULL) return TERN_E_NOMEM;
@@ -554,8 +561,9 @@ int tern__websocket_new(tern__stream **stream, tern__stream *below,
     self->frame_max = config->frame_max != 0 ? config->frame_max : UINT64_MAX;
     tern__http1_authority(config->host, config->port, self->peer, sizeof self->peer);
     self->exchange = tern__http_exchange_new(tern__ws_request_room(config));
-    int rc = self->exchange == NULL ? TERN_E_NOMEM
-                                    : tern__ws_request(config, &self->exchange->request, self->accept);
+    int rc = self->exchange == NULL
+                 ? TERN_E_NOMEM
+                 : tern__ws_request(config, &self->exchange->request, self->accept);
     if (rc == 0) rc = tern__buf_reserve(&self->out.out, OUT_MIN);
     if (rc != 0) {
         close_filter(&self->base);

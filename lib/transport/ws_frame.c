@@ -35,8 +35,8 @@ size_t tern__ws_encode(const tern__ws_header *header, uint8_t out[TERN__WS_HEADE
                          : extra == 2 ? (unsigned)LENGTH_16
                                       : (unsigned)LENGTH_64;
     size_t at = 2;
-    out[0] = (uint8_t)((header->fin ? FIN : 0) | (header->reserved & 7) << 4 |
-                       (header->opcode & 15));
+    out[0] =
+        (uint8_t)((header->fin ? FIN : 0) | (header->reserved & 7) << 4 | (header->opcode & 15));
     out[1] = (uint8_t)((header->masked ? MASKED : 0) | (int)short_len);
     put_number(out + at, header->len, extra);
     at += extra;
@@ -123,8 +123,7 @@ tern__ws_fault tern__ws_check(const tern__ws_header *header, bool in_message, ui
         return fault(TERN__WS_PROTOCOL_ERROR, "a new message before the end of a fragmented one");
     if (header->opcode == TERN__WS_TEXT) /* [MQTT5-6.0.0-1] */
         return fault(TERN__WS_UNACCEPTABLE, "a text frame, where only binary ones are allowed");
-    if (header->len > frame_max)
-        return fault(TERN__WS_TOO_LARGE, "a frame larger than the limit");
+    if (header->len > frame_max) return fault(TERN__WS_TOO_LARGE, "a frame larger than the limit");
     return fault(0, NULL);
 }
 
@@ -163,10 +162,21 @@ tern__ws_fault tern__ws_check_close(const uint8_t *payload, size_t len)
 const char *tern__ws_close_text(unsigned code)
 {
     static const char *const texts[] = {
-        "normal closure",      "going away",    "protocol error",        "unacceptable data",
-        "",                    "",              "",                      "inconsistent data",
-        "policy violation",    "message too big", "extension missing",   "internal error",
-        "service restart",     "try again later", "bad gateway",
+        "normal closure",
+        "going away",
+        "protocol error",
+        "unacceptable data",
+        "",
+        "",
+        "",
+        "inconsistent data",
+        "policy violation",
+        "message too big",
+        "extension missing",
+        "internal error",
+        "service restart",
+        "try again later",
+        "bad gateway",
     };
     unsigned at = code - 1000;
     return code >= 1000 && at < sizeof texts / sizeof texts[0] ? texts[at] : "";

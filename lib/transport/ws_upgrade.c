@@ -131,37 +131,22 @@ static const char *hint_of(int status)
     return "";
 }
 
-/* Where a redirect points to, without its query, which may hold a secret. */
-static void set_redirect_hint(const tern__http1_head *head, tern__stream_failure *failure)
+/* A redirect is shown without its query, which may hold a secret. */
+static void set_status_hint(const tern__http1_head *head, tern__stream_failure *failure)
 {
     tern__view target;
     size_t len = 0;
     (void)tern__http1_get(head, "Location", &target);
     while (len < target.len && target.data[len] != '?' && len < 100)
         len++;
-    if (len == 0)
+    if (head->status < 300 || head->status > 399)
+        snprintf(failure->hint, sizeof failure->hint, "%s", hint_of(head->status));
+    else if (len == 0)
         snprintf(failure->hint, sizeof failure->hint, "redirects are not followed");
     else
         snprintf(failure->hint, sizeof failure->hint,
                  "redirects are not followed: use the address itself: %.*s", (int)len,
                  (const char *)target.data);
-}
-
-static void explain_status(const tern__http1_head *head, const char *peer, const char *body,
-                           tern__stream_failure *failure)
-{
-    size_t reason_len = head->reason.len < 50 ? head->reason.len : 50;
-    snprintf(failure->text, sizeof failure->text,
-             "%.80s: the server answers the WebSocket upgrade with HTTP %d%s%.*s%s%s%s", peer,
-             head->status, reason_len != 0 ? " " : "", (int)reason_len,
-             reason_len != 0 ? (const char *)head->reason.data : "", *body != '\0' ? ": \"" : "",
-             body, *body != '\0' ? "\"" : "");
-    if (head->status >= 300 && head->status < 400) {
-        set_redirect_hint(head, failure);
-    } else {
-        snprintf(failure->hint, sizeof failure->hint, "%s", hint_of(head->status));
-    }
-    tern__log_clean(failure->text);
     tern__log_clean(failure->hint);
 }
 
@@ -196,7 +181,7 @@ static const char *lacks_protocol(const tern__http1_head *head)
 }
 
 int tern__ws_judge(const tern__http1_head *head, const char *accept, const char *peer,
-                   const char *body, tern__stream_failure *failure)
+                   tern__stream_failure *failure)
 {
     const char *hint = "a cache or proxy in between may not know WebSocket";
     const char *why = NULL;
@@ -208,11 +193,10 @@ int tern__ws_judge(const tern__http1_head *head, const char *accept, const char 
         }
         if (why == NULL) return 0;
     }
-    *failure = (tern__stream_failure){.error = TERN_E_WEBSOCKET,
-                                      .step = TERN_STEP_WEBSOCKET,
-                                      .http_status = head->status};
+    *failure = (tern__stream_failure){
+        .error = TERN_E_WEBSOCKET, .step = TERN_STEP_WEBSOCKET, .http_status = head->status};
     if (why == NULL) {
-        explain_status(head, peer, body, failure);
+        set_status_hint(head, failure);
     } else {
         snprintf(failure->text, sizeof failure->text,
                  "%.100s: the server's answer to the WebSocket upgrade is wrong: %s", peer, why);

@@ -19,9 +19,9 @@ int tern__ws_request(const tern__websocket_config *config, tern__buf *request,
                      char accept[TERN__WS_ACCEPT_SIZE]);
 /* What the server must answer to a key. */
 void tern__ws_accept_of(const char *key, char accept[TERN__WS_ACCEPT_SIZE]);
-/* Judges the head of an answer: 0, or TERN_E_WEBSOCKET with the failure filled in. `body` is the
- * first line of what followed. */
+/* Judges the head of an answer: 0, or TERN_E_WEBSOCKET with the failure filled in, but for the text
+ * of an answer of another status than 101, which is left "". */
 int tern__ws_judge(const tern__http1_head *head, const char *accept, const char *peer,
-                   const char *body, tern__stream_failure *failure);
+                   tern__stream_failure *failure);
 
 #endif
