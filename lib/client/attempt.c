@@ -9,7 +9,6 @@
 #include "base/utf8.h"
 #include "client/link.h"
 #include "client/loop.h"
-#include "client/tls_options.h"
 #include "platform/clock.h"
 #include "platform/random.h"
 
@@ -39,8 +38,6 @@ static bool take_options(tern_client *client)
     tern__mutex_unlock(&client->lock);
     if (pending == NULL) return link->options != NULL;
     tern_connection_options_free(link->options);
-    tern__tls_context_free(link->tls); /* its sessions belong to the old certificates */
-    link->tls = NULL;
     link->options = pending;
     link->server = 0;
     link->tried = 0;
@@ -134,16 +131,6 @@ static void on_opened(void *user_data, tern__stream *stream, const char *peer, c
 
 /* ---- the way there ---- */
 
-/* The context that attempts share, with its TLS sessions, or one of this attempt alone. */
-static int choose_tls(tern__link *link, tern__tls_context **context)
-{
-    const tern__transport_options *transport = &tern__attempt_options(link)->transport;
-    tern__tls_context **place = link->own != NULL && transport->tls_changed ? &link->own_tls : &link->tls;
-    int rc = *place == NULL ? tern__tls_options_context(transport->tls, place) : 0;
-    *context = *place;
-    return rc;
-}
-
 /* The proxy that was set, else that of the environment; NULL: none. */
 static int choose_proxy(tern__link *link, const tern__uri *uri, const tern__proxy **proxy, char *why, size_t size)
 {
@@ -169,11 +156,11 @@ static int make_plan(tern__link *link, tern__connect_plan *plan, char *why, size
     *plan = (tern__connect_plan){
         .uri = uri,
         .socket = &transport->socket,
+        .tls = transport->tls,
         .headers = transport->headers,
         .header_count = transport->header_count,
     };
-    int rc = choose_proxy(link, uri, &plan->proxy, why, size);
-    return rc == 0 && uri->tls ? choose_tls(link, &plan->tls) : rc;
+    return choose_proxy(link, uri, &plan->proxy, why, size);
 }
 
 /* ---- the attempt ---- */
@@ -182,6 +169,13 @@ static void fail(tern_client *client, int error, const char *text, uint64_t now)
 {
     tern__failure failure = {.error = error, .step = TERN_STEP_CONNECT, .reason = -1, .text = text};
     tern__link_lost(client, &failure, now);
+}
+
+/* Of what makes the connection less safe than it may look. */
+static void warn(const tern_client *client, const tern__connect_plan *plan)
+{
+    const char *warning = plan->uri->tls ? tern__tls_context_warning(plan->tls) : NULL;
+    if (warning != NULL) tern__log_write(&client->log, TERN_LOG_WARNING, "%s: %s", plan->uri->display, warning);
 }
 
 static void begin(tern_client *client, uint64_t now)
@@ -198,6 +192,7 @@ static void begin(tern_client *client, uint64_t now)
     tern__connect_plan plan;
     char why[200] = "";
     int rc = make_plan(link, &plan, why, sizeof why);
+    if (rc == 0) warn(client, &plan);
     if (rc == 0)
         rc = tern__connect_start(&link->connecting, &plan, client->loop->poller, client->loop->resolver, on_opened,
                                  client, now);
@@ -230,13 +225,13 @@ static int ask(tern_client *client)
 {
     tern_event *carrier = tern__event_new((tern_event_kind)0);
     if (carrier == NULL) return TERN_E_NOMEM;
-    int rc = make_question(client, &carrier->attempt);
+    int rc = make_question(client, &carrier->question);
     if (rc != 0) {
         tern__event_free(carrier);
         return rc;
     }
     client->link.state = TERN__LINK_ASKING;
-    client->link.asking = carrier->attempt;
+    client->link.asking = carrier->question;
     client->link.retry_at = UINT64_MAX;
     tern__mailbox_push_event(&client->mailbox, carrier);
     return 0;
@@ -299,8 +294,6 @@ void tern__attempt_forget(tern__link *link)
 {
     tern_connection_options_free(link->own);
     link->own = NULL;
-    tern__tls_context_free(link->own_tls);
-    link->own_tls = NULL;
     tern__proxy_deinit(&link->proxy);
 }
 

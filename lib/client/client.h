@@ -48,8 +48,6 @@ typedef struct tern__link {
     tern__connect *connecting;
     tern__stream *stream;
     tern__source source; /* the stream's readiness */
-    tern__tls_context *tls;     /* of `options`; made when the first attempt needs it */
-    tern__tls_context *own_tls; /* of `own`, where the attempt handler set TLS anew */
     tern__proxy proxy;          /* of the environment, for this attempt */
     char peer[112];      /* the socket's other end in words; "" before it is open */
     uint64_t started_at; /* of the attempt */
@@ -111,6 +109,7 @@ struct tern_client {
     bool configured;
     bool connecting;   /* told to connect, and not stopped since */
     bool closing;      /* tern_client_close() was called: no further commands */
+    bool closed;       /* nobody can join closing any more */
     bool quiet;        /* closed, and no callback runs any more */
     bool released;     /* tern_client_free() let go of the loop */
     bool free_when_quiet;

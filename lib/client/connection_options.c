@@ -68,14 +68,15 @@ int tern_connection_options_add_server(tern_connection_options *options, const c
     char why[256];
     int rc = tern__uri_parse(url, &server.uri, why, sizeof why);
     if (rc != 0) return rc;
+    if (server.uri.tls) rc = tern__transport_options_need_tls(&options->transport);
     server.url = tern__strdup(url);
     tern__server *servers =
-        server.url == NULL
+        rc != 0 || server.url == NULL
             ? NULL
             : tern__realloc(options->servers, (options->server_count + 1) * sizeof *servers);
     if (servers == NULL) {
         server_deinit(&server);
-        return TERN_E_NOMEM;
+        return rc != 0 ? rc : TERN_E_NOMEM;
     }
     servers[options->server_count++] = server;
     options->servers = servers;

@@ -19,7 +19,7 @@ tern_event *tern__event_new(tern_event_kind kind)
 void tern__event_free(tern_event *event)
 {
     if (event == NULL) return;
-    tern__attempt_free(event->attempt);
+    tern__attempt_free(event->question);
     tern__free(event->response_info);
     tern__free(event->hint);
     tern__free(event->peer);

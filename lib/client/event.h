@@ -20,7 +20,7 @@ struct tern_event {
     uint32_t attempt;
     int session_present;
     tern_version version;
-    tern_attempt *attempt; /* no event, but a question to the attempt handler; NULL for events */
+    tern_attempt *question; /* no event, but a question to the attempt handler; NULL for events */
     tern__limits limits;   /* of CONNECTED */
     char *response_info; /* allocated or NULL, as those below */
     char *hint;

@@ -25,7 +25,6 @@ void tern__link_init(tern__link *link)
 void tern__link_deinit(tern__link *link)
 {
     tern__attempt_end(link);
-    tern__tls_context_free(link->tls);
     tern_connection_options_free(link->options);
 }
 

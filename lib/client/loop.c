@@ -68,6 +68,27 @@ static void lose(tern_client *client, int error, int os_error, uint64_t now)
     tern__link_lost(client, &failure, now);
 }
 
+/* The stream ended: what its filters know of it. */
+static void lose_stream(tern_client *client, int rc, uint64_t now)
+{
+    tern__stream_failure why;
+    const tern__stream *stream = client->link.stream;
+    if (!tern__stream_explain(stream, &why)) {
+        lose(client, rc, tern__stream_os_error(stream), now);
+        return;
+    }
+    tern__failure failure = {.error = why.error != 0 ? why.error : rc,
+                             .step = TERN_STEP_SESSION,
+                             .os_error = why.os_error,
+                             .reason = -1,
+                             .text = why.text,
+                             .hint = why.hint,
+                             .http_status = why.http_status,
+                             .verify_result = why.verify_result,
+                             .fatal = why.fatal};
+    tern__link_lost(client, &failure, now);
+}
+
 /* Tells the owner what the engine has to tell. */
 static void pump_events(tern_client *client, uint64_t now)
 {
@@ -177,27 +198,6 @@ static void update_pause(tern_client *client, uint64_t now)
     if (!full) atomic_store(&client->reading_paused, false);
     tern__engine_set_reading_paused(client->engine, full, now);
     tern__link_pause_changed(client);
-}
-
-/* The stream ended: what its filters know of it. */
-static void lose_stream(tern_client *client, int rc, uint64_t now)
-{
-    tern__stream_failure why;
-    const tern__stream *stream = client->link.stream;
-    if (!tern__stream_explain(stream, &why)) {
-        lose(client, rc, tern__stream_os_error(stream), now);
-        return;
-    }
-    tern__failure failure = {.error = why.error != 0 ? why.error : rc,
-                             .step = TERN_STEP_SESSION,
-                             .os_error = why.os_error,
-                             .reason = -1,
-                             .text = why.text,
-                             .hint = why.hint,
-                             .http_status = why.http_status,
-                             .verify_result = why.verify_result,
-                             .fatal = why.fatal};
-    tern__link_lost(client, &failure, now);
 }
 
 static void read_in(tern_client *client, uint64_t now)

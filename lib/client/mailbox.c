@@ -319,8 +319,8 @@ static void run_attempt_locked(tern__mailbox *mailbox, tern_event *event)
 {
     tern_attempt_callback callback = mailbox->on_attempt;
     void *data = mailbox->attempt_data;
-    tern_attempt *attempt = event->attempt;
-    event->attempt = NULL;
+    tern_attempt *attempt = event->question;
+    event->question = NULL;
     unlock(mailbox);
     tern__event_free(event);
     if (callback != NULL) callback(mailbox->client, attempt, data);
@@ -331,7 +331,7 @@ static void run_attempt_locked(tern__mailbox *mailbox, tern_event *event)
 static void run_event_locked(tern__mailbox *mailbox)
 {
     tern_event *event = TERN__CONTAINER(tern__list_shift(&mailbox->events), tern_event, link);
-    if (event->attempt != NULL) {
+    if (event->question != NULL) {
         run_attempt_locked(mailbox, event);
         return;
     }

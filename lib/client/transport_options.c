@@ -48,7 +48,7 @@ void tern__transport_options_deinit(tern__transport_options *options)
     free_headers(options);
     free_environment(options);
     free_proxy(options);
-    tern_tls_options_free(options->tls);
+    tern__tls_context_unref(options->tls);
     options->tls = NULL;
 }
 
@@ -98,22 +98,34 @@ int tern__transport_options_copy(tern__transport_options *to, const tern__transp
     }
     for (size_t i = 0; i < from->header_count && rc == 0; i++)
         rc = add_header(to, from->headers[i].name, from->headers[i].value);
-    if (rc == 0 && from->tls != NULL) rc = tern__tls_options_clone(from->tls, &to->tls);
+    to->tls = tern__tls_context_ref(from->tls);
     if (rc != 0) tern__transport_options_deinit(to);
     return rc;
 }
 
 /* ---- setters ---- */
 
+static int make_context(const tern_tls_options *tls, tern__tls_context **context)
+{
+    tern__tls_config defaults;
+    if (tls != NULL) return tern__tls_context_new(context, &tls->config);
+    tern__tls_config_init(&defaults);
+    return tern__tls_context_new(context, &defaults);
+}
+
+int tern__transport_options_need_tls(tern__transport_options *options)
+{
+    return options->tls == NULL ? make_context(NULL, &options->tls) : 0;
+}
+
 int tern_connection_options_set_tls(tern_connection_options *options, const tern_tls_options *tls)
 {
     if (options == NULL) return TERN_E_INVALID;
-    tern_tls_options *copy = NULL;
-    int rc = tls != NULL ? tern__tls_options_clone(tls, &copy) : 0;
+    tern__tls_context *fresh;
+    int rc = make_context(tls, &fresh);
     if (rc != 0) return rc;
-    tern_tls_options_free(options->transport.tls);
-    options->transport.tls = copy;
-    options->transport.tls_changed = true;
+    tern__tls_context_unref(options->transport.tls);
+    options->transport.tls = fresh;
     return 0;
 }
 

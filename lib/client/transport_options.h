@@ -19,10 +19,11 @@ typedef struct tern__transport_options {
     char *environment[TERN__PROXY_VARIABLES]; /* as of the call; each may be NULL */
     tern__websocket_header *headers; /* texts are theirs */
     size_t header_count;
-    tern_tls_options *tls;      /* NULL: the defaults */
-    bool tls_changed;           /* since it was cloned */
+    tern__tls_context *tls;     /* shared by all copies; NULL where no server needed it yet */
 } tern__transport_options;
 
+/* Makes the context with TLS's defaults, where there is none: 0, TERN_E_NOMEM, TERN_E_SYSTEM, TERN_E_UNSUPPORTED. */
+int tern__transport_options_need_tls(tern__transport_options *options);
 void tern__transport_options_deinit(tern__transport_options *options); /* cleanses what may be secret */
 /* A deep copy: 0 or TERN_E_NOMEM, with nothing to deinit. */
 int tern__transport_options_copy(tern__transport_options *to, const tern__transport_options *from);

@@ -108,7 +108,8 @@ static int add_filter(tern__connect *attempt, tern__stream_failure *failure)
     int rc = 0;
     switch (attempt->stage) {
     case STAGE_PROXY: rc = add_proxy(attempt, &top); break;
-    case STAGE_TLS: rc = tern__tls_new(&top, attempt->stream, attempt->plan.tls, attempt->plan.uri->host, failure); break;
+    case STAGE_TLS: rc = tern__tls_new(&top, attempt->stream, attempt->plan.tls, attempt->plan.uri->host,
+                           attempt->plan.uri->port, failure); break;
     case STAGE_WEBSOCKET: rc = add_websocket(attempt, &top); break;
     default: return 0;
     }

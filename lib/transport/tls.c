@@ -11,6 +11,7 @@
 
 #ifdef TERN_WITH_TLS
 #include <openssl/err.h>
+#include <openssl/x509v3.h>
 
 #include "base/alloc.h"
 #include "base/list.h"

@@ -54,6 +54,7 @@ typedef struct told {
     int64_t limits[TERN_LIMIT_SHARED_SUBSCRIPTION + 1];
     int64_t beyond;
     char response_info[64];
+    atomic_int connections; /* told of; last */
 } told;
 
 static void on_event(tern_client *client, const tern_event *event, void *user_data)
@@ -69,6 +70,17 @@ static void on_event(tern_client *client, const tern_event *event, void *user_da
         t->limits[limit] = tern_event_limit(event, (tern_limit)limit);
     const char *info = tern_event_response_information(event);
     strncpy(t->response_info, info != NULL ? info : "(none)", sizeof t->response_info - 1);
+    atomic_fetch_add(&t->connections, 1);
+}
+
+static bool was_told_twice(void *argument)
+{
+    return atomic_load(&((told *)argument)->connections) == 2;
+}
+
+static bool was_told(void *argument)
+{
+    return atomic_load(&((told *)argument)->connections) != 0;
 }
 
 static void connect_and_leave(rig *r)
@@ -114,6 +126,7 @@ static void limits_are_told(void **state)
     assert_int_equal(tern__props_add_text(&props, TERN__PROP_RESPONSE_INFO, "answers/7", 9), 0);
     set_connack(&r, &props, 0);
     connect_and_leave(&r);
+    assert_true(net_wait_until(was_told, &t, PATIENCE));
     check_limits(&t, (const int64_t[11]){0, 33, 44, 55, 6666, 77, 1, 0, 0, 0, 0});
     assert_string_equal(t.response_info, "answers/7");
     /* Another server says nothing: nothing of the first is left. */
@@ -121,6 +134,7 @@ static void limits_are_told(void **state)
     tern__buf_init(&props);
     set_connack(&r, &props, 0);
     connect_and_leave(&r);
+    assert_true(net_wait_until(was_told_twice, &t, PATIENCE));
     check_limits(&t, (const int64_t[11]){0, 60, 3600, 1000, UINT32_MAX, 0, 2, 1, 1, 1, 1});
     assert_string_equal(t.response_info, "(none)");
     rig_free(&r);
@@ -169,6 +183,7 @@ static void retry_ends_the_wait(void **state)
         assert_int_equal(tern_client_retry(r.client), 0);
     }
     assert_true(watch_wait(&w, TERN_EVENT_CONNECTED, 1, PATIENCE));
+    if (watch_count(&w, TERN_EVENT_CONNECTING) != 4) for (size_t i = 0; i < 20; i++) print_error("%s\n", w.records[i].text);
     assert_int_equal(watch_count(&w, TERN_EVENT_CONNECTING), 4);
     assert_int_equal(tern_client_retry(r.client), 0); /* connected: the link stays */
     assert_int_equal(tern_client_publish_wait(r.client, "t", "x", 1, TERN_QOS_1, PATIENCE), 0);
