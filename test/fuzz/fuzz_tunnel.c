@@ -67,7 +67,7 @@ static void run(const uint8_t *data, size_t size, unsigned kind, size_t step, re
     require(((kind & 1) != 0 ? tern__socks5_new(&filter, &below.base, &proxy, "broker", 1883)
                              : tern__http_proxy_new(&filter, &below.base, &proxy, "broker",
                                                     1883)) == 0);
-    memory_stream_put(&below, data, size, true);
+    memory_stream_put(&below, data, size, TERN_E_CONNECTION_LOST);
     memset(found, 0, sizeof *found);
     memset(&failure, 0, sizeof failure);
     found->rc = tern__stream_open(filter, &failure);

@@ -57,7 +57,7 @@ static tern__stream *open_filter(memory_stream *below)
                        "HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                        "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n",
                        accept);
-    memory_stream_put(below, answer, (size_t)len, false);
+    memory_stream_put(below, answer, (size_t)len, 0);
     require(tern__stream_open(filter, &failure) == 0);
     tern__buf_clear(&below->output);
     return filter;
@@ -95,7 +95,7 @@ static void run(const uint8_t *data, size_t size, size_t step, size_t room, resu
     memory_stream_init(&below, step);
     tern__stream *filter = open_filter(&below);
     tern__stream_set_source(filter, &source);
-    memory_stream_put(&below, data, size, true);
+    memory_stream_put(&below, data, size, TERN_E_CONNECTION_LOST);
     memset(found, 0, sizeof *found);
     found->payload = malloc(size + 1);
     require(found->payload != NULL);
