@@ -38,6 +38,22 @@ static const struct seed {
     SEED("\x03\xc3\xa4/\xe2\x82\xac/x"),
     SEED("mqtt://user:pass@[::1]:1883/path?query"),
     SEED("unix:///run/broker.sock"),
+    SEED("http://user:pass@[::1]:3128"),
+    SEED("socks5h://u%3Av:p@proxy:1080"),
+    SEED(".example.com, 10.0.0.0/8 [::1]:1883,*"),
+    SEED("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: a, Upgrade\r\n\r\n"),
+    SEED("\x10HTTP/1.1 407 Log in\r\nProxy-Authenticate: Basic realm=\"x\"\r\n\r\nwhy"),
+    SEED("\x12HTTP/1.0 200 OK\r\nVia: x\r\n\r\nrest"),
+    SEED("\x1DHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"),
+    SEED("\x05\x05\x00\x05\x00\x00\x01\x0a\x00\x00\x01\x12\x34rest"),
+    SEED("\x0b\x05\x02\x01\x00\x05\x00\x00\x03\x04host\x12\x34rest"),
+    SEED("\x07\x05\x02\x01\x00\x05\x05\x00\x01\x00\x00\x00\x00\x00\x00"),
+    SEED("\x0a\x02\x02hi\x89\x03you\x80\x01!\x82\x00\x8a\x00\x88\x05\x03\xe9"
+         "bye"),
+    SEED("\x41\x82\x7e\x00\x7e"
+         "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+         "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcd\x88\x02\x03\xe8"),
+    SEED("\x09\x82\x7f\x00\x00\x00\x00\x00\x01\x00\x00\x81\x01t"),
 };
 enum { CORPUS = sizeof corpus / sizeof corpus[0] };
 

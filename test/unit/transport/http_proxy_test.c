@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "transport/http_proxy.h"
+#include "memory.h"
 #include "wire.h"
 
 static char host_name[] = "proxy.example";
@@ -246,6 +247,45 @@ static void the_tunnel_loses_nothing(void **state)
     }
 }
 
+/* [C19] */
+static void short_memory_is_told(void **state)
+{
+    (void)state;
+    int rc = TERN_E_NOMEM;
+    for (long left = 0; rc == TERN_E_NOMEM; left++) {
+        tern__stream *filter = NULL;
+        wire w;
+        wire_set_up(&w, NULL);
+        allocations_left = left;
+        rc = tern__http_proxy_new(&filter, w.stream, &guarded, "h", 1);
+        allocations_left = -1;
+        assert_true((rc == 0) == (filter != NULL));
+        if (rc == 0) w.stream = filter;
+        wire_tear_down(&w);
+        assert_true(left < 20);
+    }
+    assert_int_equal(rc, 0);
+}
+
+/* [C20]: neither the password nor its Base64 is in a block that was given back. */
+static void secrets_are_cleansed(void **state)
+{
+    (void)state;
+    static const char *const proxy_answers[] = {"HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 407 x\r\n\r\n"};
+    secrets[0] = pass_word;
+    secrets[1] = "QWxhZGRpbjpvcGVuIHNlc2FtZQ";
+    leaked_secrets = 0;
+    for (size_t i = 0; i < 3; i++) {
+        tern__stream_failure failure;
+        wire w;
+        put_filter(&w, NULL, &guarded, "h", proxy_answers[i % 2]);
+        if (i < 2) (void)wire_open(&w, &failure); /* else closed before anything went out */
+        wire_tear_down(&w);
+    }
+    secrets[0] = secrets[1] = NULL;
+    assert_int_equal(leaked_secrets, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,6 +295,8 @@ int main(void)
         cmocka_unit_test(answers_may_come_byte_by_byte),
         cmocka_unit_test(a_break_is_told_wherever_it_comes),
         cmocka_unit_test(the_tunnel_loses_nothing),
+        cmocka_unit_test(secrets_are_cleansed),
+        cmocka_unit_test(short_memory_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

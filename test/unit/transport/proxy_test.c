@@ -12,6 +12,7 @@
 #include <string.h>
 #include <tern/error.h>
 
+#include "memory.h"
 #include "transport/proxy.h"
 
 typedef struct good_row {
@@ -301,6 +302,25 @@ static void the_environment_chooses_a_proxy(void **state)
         check_text(tern__proxy_choose(&rows[i].environment, rows[i].host, 1883), rows[i].url);
 }
 
+/* [C20], [C19] */
+static void passwords_are_cleansed(void **state)
+{
+    (void)state;
+    tern__proxy proxy;
+    char why[200];
+    secrets[0] = "hunter2";
+    leaked_secrets = 0;
+    assert_int_equal(tern__proxy_parse("http://u:hunter2@h", &proxy, why, sizeof why), 0);
+    tern__proxy_deinit(&proxy);
+    assert_int_equal(tern__proxy_parse("http://u:hunter2@h:0", &proxy, why, sizeof why), TERN_E_URL);
+    secrets[0] = NULL;
+    assert_int_equal(leaked_secrets, 0);
+    allocations_left = 0;
+    assert_int_equal(tern__proxy_parse("http://u:hunter2@h", &proxy, NULL, 0), TERN_E_NOMEM);
+    allocations_left = -1;
+    assert_null(proxy.host);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -310,6 +330,7 @@ int main(void)
         cmocka_unit_test(exemptions_match_what_they_name),
         cmocka_unit_test(an_endless_entry_is_passed_over),
         cmocka_unit_test(the_environment_chooses_a_proxy),
+        cmocka_unit_test(passwords_are_cleansed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "transport/socks5.h"
+#include "memory.h"
 #include "wire.h"
 
 static char host_name[] = "proxy.example";
@@ -285,6 +286,42 @@ static void long_texts_are_measured(void **state)
     wire_tear_down(&w);
 }
 
+/* [C20]: the password is in no block that was given back. */
+static void secrets_are_cleansed(void **state)
+{
+    (void)state;
+    static const talk rows[] = {
+        {&guarded, "broker", {HELLO2, LOGIN, REQUEST}, {GUARDED, IN, DONE}, NULL, NULL},
+        {&guarded, "broker", {HELLO2, LOGIN}, {GUARDED, HALF("\x01")}, NULL, NULL},
+        {&guarded, "broker", {HELLO2}, {SAYS("\x05\xFF")}, NULL, NULL},
+    };
+    secrets[0] = pass_word;
+    leaked_secrets = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        tern__stream_failure failure;
+        wire w;
+        put_filter(&w, NULL, &rows[i]);
+        (void)wire_open(&w, &failure);
+        wire_tear_down(&w);
+    }
+    secrets[0] = NULL;
+    assert_int_equal(leaked_secrets, 0);
+}
+
+/* [C19] */
+static void short_memory_is_told(void **state)
+{
+    (void)state;
+    tern__stream *filter = NULL;
+    wire w;
+    wire_set_up(&w, NULL);
+    allocations_left = 0;
+    assert_int_equal(tern__socks5_new(&filter, w.stream, &plain, "h", 1), TERN_E_NOMEM);
+    allocations_left = -1;
+    assert_null(filter);
+    wire_tear_down(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -292,6 +329,8 @@ int main(void)
         cmocka_unit_test(talks_may_come_byte_by_byte),
         cmocka_unit_test(a_break_is_told_wherever_it_comes),
         cmocka_unit_test(the_tunnel_loses_nothing),
+        cmocka_unit_test(secrets_are_cleansed),
+        cmocka_unit_test(short_memory_is_told),
         cmocka_unit_test(long_texts_are_measured),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

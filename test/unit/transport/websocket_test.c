@@ -14,13 +14,14 @@
 #include "transport/websocket.h"
 #include "transport/ws_frame.h"
 #include "transport/ws_upgrade.h"
+#include "memory.h"
+#include "support/memory_stream.h"
 #include "wire.h"
 
 /* ---- failing on purpose ---- */
 
 /* How many calls still succeed; -1 all. */
 static long random_left = -1;
-static long allocations_left = -1;
 
 int __real_tern__random(void *buffer, size_t size);
 int __wrap_tern__random(void *buffer, size_t size);
@@ -29,34 +30,6 @@ int __wrap_tern__random(void *buffer, size_t size)
     if (random_left == 0) return TERN_E_SYSTEM;
     if (random_left > 0) random_left--;
     return __real_tern__random(buffer, size);
-}
-
-static bool memory_is_short(void)
-{
-    if (allocations_left == 0) return true;
-    if (allocations_left > 0) allocations_left--;
-    return false;
-}
-
-void *__real_tern__malloc(size_t size);
-void *__wrap_tern__malloc(size_t size);
-void *__wrap_tern__malloc(size_t size)
-{
-    return memory_is_short() ? NULL : __real_tern__malloc(size);
-}
-
-void *__real_tern__calloc(size_t count, size_t size);
-void *__wrap_tern__calloc(size_t count, size_t size);
-void *__wrap_tern__calloc(size_t count, size_t size)
-{
-    return memory_is_short() ? NULL : __real_tern__calloc(count, size);
-}
-
-void *__real_tern__realloc(void *memory, size_t size);
-void *__wrap_tern__realloc(void *memory, size_t size);
-void *__wrap_tern__realloc(void *memory, size_t size)
-{
-    return memory_is_short() ? NULL : __real_tern__realloc(memory, size);
 }
 
 /* ---- a server ---- */
@@ -377,6 +350,7 @@ static const answer_row answers[] = {
     {"HTTP/1.1 401 Unauthorized\r\n\r\n{\"message\":\"Forbidden\"}\nmore", 401,
      "with HTTP 401 Unauthorized: \"{\"message\":\"Forbidden\"}\"", "token"},
     {"HTTP/1.1 403 \r\n\r\n", 403, "with HTTP 403", "credentials"},
+    {"HTTP/1.1 403 x\r\n\r\n\r\n \tindented\r\nmore", 403, "HTTP 403 x: \"indented\"", "credentials"},
     {"HTTP/1.1 400 Bad\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", 400,
      "HTTP 400 Bad: \"hello\"", "check the path"},
     {"HTTP/1.1 426 Upgrade Required\r\nSec-WebSocket-Version: 8\r\n\r\n", 426, "HTTP 426",
@@ -1234,6 +1208,156 @@ static void what_was_said_before_a_break_is_read(void **state)
     wire_tear_down(&w);
 }
 
+/* ---- odd streams below ---- */
+
+/* Opens a filter over a stream out of memory. */
+static tern__stream *open_over(memory_stream *below, wire *w)
+{
+    tern__stream *filter;
+    tern__stream_failure failure;
+    memset(w, 0, sizeof *w);
+    w->source.ready = wire_on_ready;
+    memory_stream_init(below, SIZE_MAX);
+    assert_int_equal(tern__websocket_new(&filter, &below->base, &plain), 0);
+    w->stream = filter;
+    wire_set_source(w);
+    assert_int_equal(tern__stream_open(filter, &failure), TERN_E_AGAIN);
+    assert_int_equal(tern__buf_append(&below->output, "", 1), 0);
+    w->heard = below->output.data; /* borrowed for the key in it */
+    say_answer(w, GOOD);
+    w->heard = NULL;
+    memory_stream_put(below, w->words, w->words_len, 0);
+    assert_int_equal(tern__stream_open(filter, &failure), 0);
+    tern__buf_clear(&below->output);
+    return filter;
+}
+
+static void close_over(memory_stream *below, wire *w)
+{
+    tern__stream_close(w->stream);
+    memory_stream_deinit(below);
+    free(w->words);
+}
+
+/* Control frames without end do not keep the loop's thread from its other work. */
+static void endless_pings_do_not_keep_the_thread(void **state)
+{
+    (void)state;
+    static const char ping[] = "\x89\x00";
+    memory_stream below;
+    wire w;
+    char data[2];
+    size_t n;
+    tern__stream *filter = open_over(&below, &w);
+    memory_stream_put(&below, ping, sizeof ping - 1, 0);
+    below.repeats = true;
+    assert_int_equal(tern__stream_read(filter, data, sizeof data, &n), TERN_E_AGAIN);
+    assert_int_equal(n, 0);
+    close_over(&below, &w);
+}
+
+/* What the stream below knows of its end is not hidden by ours. */
+static void the_words_of_the_stream_below_are_kept(void **state)
+{
+    (void)state;
+    tern__stream_failure failure;
+    memory_stream below;
+    wire w;
+    char data[8];
+    size_t n;
+    tern__stream *filter = open_over(&below, &w);
+    memory_stream_put(&below, NULL, 0, TERN_E_TLS);
+    below.why = "alert 42";
+    assert_int_equal(tern__stream_read(filter, data, sizeof data, &n), TERN_E_TLS);
+    assert_true(tern__stream_explain(filter, &failure));
+    assert_int_equal(failure.error, TERN_E_TLS);
+    assert_string_equal(failure.text, "alert 42");
+    below.why = NULL;
+    assert_false(tern__stream_explain(filter, &failure));
+    close_over(&below, &w);
+    /* Nor during the upgrade. */
+    for (int explained = 0; explained < 2; explained++) {
+        memory_stream_init(&below, SIZE_MAX);
+        assert_int_equal(tern__websocket_new(&filter, &below.base, &plain), 0);
+        memory_stream_put(&below, NULL, 0, explained != 0 ? TERN_E_TLS : TERN_E_NOMEM);
+        below.why = explained != 0 ? "alert 42" : NULL;
+        int rc = tern__stream_open(filter, &failure);
+        assert_int_equal(rc, explained != 0 ? TERN_E_TLS : TERN_E_NOMEM);
+        assert_int_equal(failure.error, rc);
+        check_has(failure.text, explained != 0 ? "alert 42" : "out of memory");
+        tern__stream_close(filter);
+        memory_stream_deinit(&below);
+    }
+}
+
+/* A poller without memory ends the stream, which would never be heard of again. [C19] */
+static void a_poller_without_memory_ends_the_stream(void **state)
+{
+    (void)state;
+    tern__stream_failure failure;
+    tern__stream *filter;
+    memory_stream below;
+    wire w;
+    char data[8];
+    size_t n;
+    filter = open_over(&below, &w);
+    assert_int_equal(tern__stream_watch(filter, true, false), 0);
+    memory_stream_put(&below, "\x89\x00\x82\x01x", 5, 0);
+    below.step = 2;
+    below.is_full = true; /* so that the pong waits for room */
+    below.watch_rc = TERN_E_NOMEM;
+    assert_int_equal(tern__stream_read(filter, data, sizeof data, &n), 0);
+    assert_int_equal(n, 1);
+    assert_int_equal(tern__stream_read(filter, data, sizeof data, &n), TERN_E_NOMEM);
+    close_over(&below, &w);
+    memory_stream_init(&below, SIZE_MAX);
+    assert_int_equal(tern__websocket_new(&filter, &below.base, &plain), 0);
+    below.watch_rc = TERN_E_NOMEM;
+    assert_int_equal(tern__stream_open(filter, &failure), TERN_E_NOMEM);
+    check_has(failure.text, "the WebSocket upgrade: out of memory");
+    tern__stream_close(filter);
+    memory_stream_deinit(&below);
+}
+
+/* Who waits for bytes alone hears that nothing can be written any more. */
+static void a_break_found_by_the_filter_is_told(void **state)
+{
+    (void)state;
+    wire w;
+    open_filter(&w, NULL, &plain);
+    w.deaf = true;
+    (void)stuff(&w);
+    assert_int_equal(tern__stream_watch(w.stream, false, false), 0);
+    w.ready = 0;
+    wire_hang_up(&w);
+    while (w.ready == 0)
+        wire_turn(&w);
+    assert_true((w.events & TERN__READY_ERROR) != 0);
+    assert_int_equal(tern__stream_finish(w.stream), TERN_E_CONNECTION_LOST);
+    wire_tear_down(&w);
+}
+
+/* [C20]: a token in a header is in no block that was given back. */
+static void secrets_are_cleansed(void **state)
+{
+    (void)state;
+    static const tern__websocket_header header = {"Authorization", "Bearer canary-7f3a"};
+    tern__websocket_config config = plain;
+    wire w;
+    config.headers = &header;
+    config.header_count = 1;
+    config.path = "/mqtt?signature=canary-91bc";
+    secrets[0] = "canary-7f3a";
+    secrets[1] = "canary-91bc";
+    leaked_secrets = 0;
+    open_filter(&w, NULL, &config);
+    wire_tear_down(&w);
+    put_filter(&w, NULL, &config); /* closed before anything went out */
+    wire_tear_down(&w);
+    secrets[0] = secrets[1] = NULL;
+    assert_int_equal(leaked_secrets, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1264,6 +1388,11 @@ int main(void)
         cmocka_unit_test(an_end_without_a_close_is_told),
         cmocka_unit_test(a_break_keeps_its_reason),
         cmocka_unit_test(what_was_said_before_a_break_is_read),
+        cmocka_unit_test(endless_pings_do_not_keep_the_thread),
+        cmocka_unit_test(the_words_of_the_stream_below_are_kept),
+        cmocka_unit_test(a_poller_without_memory_ends_the_stream),
+        cmocka_unit_test(a_break_found_by_the_filter_is_told),
+        cmocka_unit_test(secrets_are_cleansed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
