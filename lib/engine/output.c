@@ -39,6 +39,8 @@ int tern__output_ack(tern__engine *e, uint8_t type, uint16_t packet_id, uint8_t 
     if (e->phase == TERN__PHASE_ENDING) return 0; /* behind our DISCONNECT nothing goes [MQTT5-3.14.4-1] [MQTT311-3.14.4-2] */
     uint8_t bytes[5];
     size_t len = tern__ack_write(type, packet_id, reason, tern__engine_version(e), bytes);
+    if (len > e->limits.maximum_packet_size) /* the flow can go on without the reason [MQTT5-3.2.2-15] */
+        len = tern__ack_write(type, packet_id, 0, tern__engine_version(e), bytes);
     uint8_t *at = tern__output_control(e, len);
     if (at == NULL) return TERN_E_NOMEM;
     memcpy(at, bytes, len);
