@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/steps.h"
 
-#include "base/alloc.h"
+#include "codec/props.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -164,6 +164,27 @@ static void publish(play *p, const char *text)
     assert_int_equal(script_publish(&p->s, (uint8_t)qos, topic, payload, begin(p)), 0);
 }
 
+/* QoS and seconds. */
+static void publish_expiring(play *p, const char *text)
+{
+    const unsigned qos = number(&text, 10);
+    const unsigned seconds = number(&text, 10);
+    tern__completion *end = begin(p);
+    tern__buf props = {0};
+    uint64_t id;
+    assert_int_equal(tern__props_add_number(&props, TERN__PROP_MESSAGE_EXPIRY, seconds), 0);
+    const tern__submission submission = {
+        .publish = {.qos = (uint8_t)qos, .topic = {(const uint8_t *)"t", 1}},
+        .props = {props.data, props.len, UINT64_C(1) << TERN__PROP_MESSAGE_EXPIRY},
+        .expires_us = p->s.now + (uint64_t)seconds * SCRIPT_SECOND,
+        .completion = end,
+    };
+    tern__list_init(&end->link);
+    assert_int_equal(tern__outbox_append_locked(tern__engine_outbox(p->s.engine), &submission, &id), 0);
+    tern__buf_deinit(&props);
+    (void)tern__engine_sync_locked(p->s.engine);
+}
+
 static void outcome(play *p, char what, const char *text)
 {
     const tern__completion *end = &p->ends[number(&text, 10)];
@@ -204,6 +225,7 @@ static void step(play *p, const char *step)
     case 'T': assert_string_equal(s->event.text, rest); break;
     case '&': assert_string_equal(s->event.reference, rest); break;
     case 'P': publish(p, rest); break;
+    case 'X': publish_expiring(p, rest); break;
     case 'S': script_subscribe(s, rest, TERN_QOS_1, begin(p)); break;
     case 'U': script_unsubscribe(s, rest, begin(p)); break;
     case 'k': tern__engine_ack_through(s->engine, s->epoch, s->last_seq); break;

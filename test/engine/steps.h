@@ -30,6 +30,7 @@ typedef enum steps_flag {
  *   E RR BYTES  the server's DISCONNECT: likewise
  *   T TEXT, & TEXT   the last event's text, its server reference
  *   P Q TOPIC PAYLOAD, S FILTER, U FILTER   we publish, subscribe, unsubscribe (numbered 0, 1, ... in a row)
+ *   X Q SECONDS we publish what expires then, on topic t
  *   k           everything delivered is acknowledged
  *   O           the connection is lost
  *   C BYTES     connected again, with this CONNACK
