@@ -84,12 +84,40 @@ static void null_has_nothing(void **state)
     assert_int_equal(tern_event_attempt(NULL), 0);
     assert_int_equal(tern_event_session_present(NULL), 0);
     assert_int_equal(tern_event_version(NULL), TERN_VERSION_AUTO);
+    assert_null(tern_event_response_information(NULL));
+    assert_true(tern_event_limit(NULL, TERN_LIMIT_MAXIMUM_QOS) == -1);
     assert_true(tern_delivery_first_id(NULL) == 0);
     assert_true(tern_delivery_last_id(NULL) == 0);
     assert_true(tern_delivery_count(NULL) == 0);
     assert_int_equal(tern_delivery_outcome(NULL), TERN_OUTCOME_PENDING);
     assert_int_equal(tern_delivery_cause(NULL), TERN_CAUSE_NONE);
     assert_int_equal(tern_delivery_reason_code(NULL), -1);
+}
+
+/* Each limit is its own, and only CONNECTED has them. */
+static void limits_are_told_of_connected_alone(void **state)
+{
+    (void)state;
+    tern_event *event = tern__event_new(TERN_EVENT_CONNECTED);
+    assert_non_null(event);
+    event->limits = (tern__limits){.keep_alive = 65535, .session_expiry = UINT32_MAX, .send_maximum = 7,
+                                   .maximum_packet_size = UINT32_MAX - 1, .topic_alias_maximum = 9, .maximum_qos = 1,
+                                   .retain_available = true, .subscription_id_available = true};
+    event->response_info = tern__strdup("answers");
+    static const int64_t values[] = {-1, 65535, UINT32_MAX, 7, UINT32_MAX - (int64_t)1, 9, 1, 1, 0, 1, 0, -1};
+    for (int limit = 0; limit < (int)(sizeof values / sizeof values[0]); limit++) {
+        assert_true(tern_event_limit(event, (tern_limit)limit) == values[limit]);
+        assert_non_null(tern_limit_name((tern_limit)limit));
+        for (int other = 1; other < limit && limit <= TERN_LIMIT_SHARED_SUBSCRIPTION; other++)
+            assert_string_not_equal(tern_limit_name((tern_limit)limit), tern_limit_name((tern_limit)other));
+    }
+    assert_string_equal(tern_limit_name(TERN_LIMIT_MAXIMUM_QOS), "maximum_qos");
+    assert_non_null(tern_limit_name((tern_limit)-1));
+    assert_true(tern_event_limit(event, (tern_limit)-1) == -1);
+    assert_string_equal(tern_event_response_information(event), "answers");
+    event->kind = TERN_EVENT_CONNECTING;
+    assert_true(tern_event_limit(event, TERN_LIMIT_MAXIMUM_QOS) == -1);
+    tern__event_free(event);
 }
 
 /* Each has a name of its own, and a number that is none has one all the same. */
@@ -144,6 +172,7 @@ int main(void)
         cmocka_unit_test(an_event_with_nothing_but_its_kind),
         cmocka_unit_test(everything_is_read),
         cmocka_unit_test(null_has_nothing),
+        cmocka_unit_test(limits_are_told_of_connected_alone),
         cmocka_unit_test(names),
         cmocka_unit_test(a_delivery_counts_its_range),
         cmocka_unit_test(memory_runs_out),
