@@ -84,9 +84,9 @@ static unsigned number(const char **text, int base)
 
 /* ---- what the server does ---- */
 
-/* A packet no server may send: refused with the reason, nothing of it is delivered, nothing ends by it, a version 5 server
- * hears the reason and a 3.1.1 one nothing, the event says where and which rule, and it is over. [C17] [MQTT5-4.13.1-1]
- * [MQTT311-4.8.0-1] */
+/* A packet no server may send: refused with the reason, nothing of it is delivered, nothing ends by
+ * it, a version 5 server hears the reason and a 3.1.1 one nothing, the event says where and which
+ * rule, and it is over. [C17] [MQTT5-4.13.1-1] [MQTT311-4.8.0-1] */
 static void breaks_a_rule(play *p, const char *text)
 {
     script *s = &p->s;
@@ -101,8 +101,10 @@ static void breaks_a_rule(play *p, const char *text)
     assert_true(rc == TERN_E_MALFORMED || rc == TERN_E_PROTOCOL);
     assert_int_equal(script_event(s), TERN__EVENT_FAILED);
     assert_int_equal(s->event.error, rc);
-    if (p->version == TERN__V5) assert_int_equal(s->event.reason, reason);
-    else assert_int_equal(s->event.reason, -1);
+    if (p->version == TERN__V5)
+        assert_int_equal(s->event.reason, reason);
+    else
+        assert_int_equal(s->event.reason, -1);
     if (strncmp(s->event.text, "offset ", 7) != 0 || strchr(s->event.text, '[') == NULL)
         fail_msg("\"%s\" names no offset and rule", s->event.text);
     assert_string_equal(script_delivered(s), "");
@@ -180,7 +182,8 @@ static void publish_expiring(play *p, const char *text)
         .completion = end,
     };
     tern__list_init(&end->link);
-    assert_int_equal(tern__outbox_append_locked(tern__engine_outbox(p->s.engine), &submission, &id), 0);
+    assert_int_equal(tern__outbox_append_locked(tern__engine_outbox(p->s.engine), &submission, &id),
+                     0);
     tern__buf_deinit(&props);
     (void)tern__engine_sync_locked(p->s.engine);
 }
@@ -191,13 +194,19 @@ static void outcome(play *p, char what, const char *text)
     const int reason = what == 'd' || what == 'r' ? (int)number(&text, 16) : -1;
     script_ended(&p->s, end);
     switch (what) {
-    case 'd': assert_int_equal(end->outcome, TERN_OUTCOME_DELIVERED); break;
-    case 'r': assert_int_equal(end->outcome, TERN_OUTCOME_REFUSED); break;
+    case 'd':
+        assert_int_equal(end->outcome, TERN_OUTCOME_DELIVERED);
+        break;
+    case 'r':
+        assert_int_equal(end->outcome, TERN_OUTCOME_REFUSED);
+        break;
     case 'l':
         assert_int_equal(end->outcome, TERN_OUTCOME_UNKNOWN);
         assert_int_equal(end->cause, TERN_CAUSE_SESSION_LOST);
         break;
-    default: assert_int_equal(end->outcome, TERN_OUTCOME_NOT_SENT); break;
+    default:
+        assert_int_equal(end->outcome, TERN_OUTCOME_NOT_SENT);
+        break;
     }
     assert_int_equal(end->reason, reason);
 }
@@ -210,33 +219,96 @@ static void answer(play *p, const char *text)
 
 /* ---- rows ---- */
 
-static void step(play *p, const char *step)
+/* What the server does, and what is to be seen of us. False where it is another step. */
+static bool step_of_server(play *p, char what, const char *rest)
 {
     script *s = &p->s;
-    const char *rest = step[0] != '\0' && step[1] == ' ' ? step + 2 : "";
-    switch (step[0]) { /* long, being a table */
-    case '<': is_taken(p, rest); break;
-    case '>': comes_out(p, rest); break;
-    case '/': script_drain(s, SIZE_MAX); tern__buf_clear(&s->out); break;
-    case '=': assert_string_equal(script_delivered(s), rest); break;
-    case '!': breaks_a_rule(p, rest); break;
-    case 'R': ends_the_link(p, rest, TERN__EVENT_REFUSED, TERN_E_REFUSED); break;
-    case 'E': ends_the_link(p, rest, TERN__EVENT_DISCONNECTED, TERN_E_DISCONNECTED); break;
-    case 'T': assert_string_equal(s->event.text, rest); break;
-    case '&': assert_string_equal(s->event.reference, rest); break;
-    case 'P': publish(p, rest); break;
-    case 'X': publish_expiring(p, rest); break;
-    case 'S': script_subscribe(s, rest, TERN_QOS_1, begin(p)); break;
-    case 'U': script_unsubscribe(s, rest, begin(p)); break;
-    case 'k': tern__engine_ack_through(s->engine, s->epoch, s->last_seq); break;
-    case 'O': script_offline(s); break;
-    case 'C': connects_again(p, rest); break;
-    case 'w': script_wait(s, (uint64_t)number(&rest, 10) * SCRIPT_SECOND); break;
-    case 'd': case 'r': case 'l': case 'n': outcome(p, step[0], rest); break;
-    case 'a': answer(p, rest); break;
-    case '-': assert_null(tern__engine_next_completion(s->engine)); break;
-    default: fail_msg("no such step: %s", step);
+    switch (what) {
+    case '<':
+        is_taken(p, rest);
+        return true;
+    case '>':
+        comes_out(p, rest);
+        return true;
+    case '/':
+        script_drain(s, SIZE_MAX);
+        tern__buf_clear(&s->out);
+        return true;
+    case '=':
+        assert_string_equal(script_delivered(s), rest);
+        return true;
+    case '!':
+        breaks_a_rule(p, rest);
+        return true;
+    case 'R':
+        ends_the_link(p, rest, TERN__EVENT_REFUSED, TERN_E_REFUSED);
+        return true;
+    case 'E':
+        ends_the_link(p, rest, TERN__EVENT_DISCONNECTED, TERN_E_DISCONNECTED);
+        return true;
+    case 'T':
+        assert_string_equal(s->event.text, rest);
+        return true;
+    case '&':
+        assert_string_equal(s->event.reference, rest);
+        return true;
+    default:
+        return false;
     }
+}
+
+/* What we do. False where it is another step. */
+static bool step_of_ours(play *p, char what, const char *rest)
+{
+    script *s = &p->s;
+    switch (what) {
+    case 'P':
+        publish(p, rest);
+        return true;
+    case 'X':
+        publish_expiring(p, rest);
+        return true;
+    case 'S':
+        script_subscribe(s, rest, TERN_QOS_1, begin(p));
+        return true;
+    case 'U':
+        script_unsubscribe(s, rest, begin(p));
+        return true;
+    case 'k':
+        tern__engine_ack_through(s->engine, s->epoch, s->last_seq);
+        return true;
+    case 'O':
+        script_offline(s);
+        return true;
+    case 'C':
+        connects_again(p, rest);
+        return true;
+    case 'w':
+        script_wait(s, (uint64_t)number(&rest, 10) * SCRIPT_SECOND);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* How what we did ended. */
+static void step_of_end(play *p, char what, const char *rest)
+{
+    if (what == '-') {
+        assert_null(tern__engine_next_completion(p->s.engine));
+    } else if (what == 'a') {
+        answer(p, rest);
+    } else {
+        assert_true(what != '\0' && strchr("drln", what) != NULL); /* else there is no such step */
+        outcome(p, what, rest);
+    }
+}
+
+static void take_step(play *p, const char *step)
+{
+    const char *rest = step[0] != '\0' && step[1] == ' ' ? step + 2 : "";
+    if (step_of_server(p, step[0], rest) || step_of_ours(p, step[0], rest)) return;
+    step_of_end(p, step[0], rest);
 }
 
 static void start(play *p)
@@ -265,7 +337,7 @@ static void run(const steps_row *row, int version)
     play p = {.row = row, .version = version};
     start(&p);
     for (size_t i = 0; i < STEPS_MAX && row->steps[i] != NULL; i++)
-        step(&p, row->steps[i]);
+        take_step(&p, row->steps[i]);
     script_free(&p.s);
 }
 
@@ -297,7 +369,8 @@ int steps_run(const steps_row *rows, size_t count)
         for (int version = TERN__V311; version <= TERN__V5; version++) {
             if (rows[i].version != 0 && rows[i].version != version) continue;
             if (n == MOST) return -1;
-            (void)snprintf(names[n], NAME_MAX_LEN, "%d %s: %s", version, rows[i].tags, last_step(&rows[i]));
+            (void)snprintf(names[n], NAME_MAX_LEN, "%d %s: %s", version, rows[i].tags,
+                           last_step(&rows[i]));
             tests[n].name = names[n];
             tests[n].test_func = version == TERN__V5 ? run_v5 : run_v311;
             tests[n].initial_state = (void *)(uintptr_t)&rows[i];

@@ -1,5 +1,5 @@
-/* Scripts as text: one row says which rule it is about, what a server sends, and what must come of it.
- * SPDX-License-Identifier: Apache-2.0 */
+/* Scripts as text: one row says which rule it is about, what a server sends, and what must come of
+ * it. SPDX-License-Identifier: Apache-2.0 */
 #ifndef TERN_TEST_ENGINE_STEPS_H
 #define TERN_TEST_ENGINE_STEPS_H
 
@@ -7,7 +7,8 @@
 
 enum { STEPS_MAX = 12 };
 
-/* How the engine is made, and how far it is when the first step comes: connected, if nothing else is said. */
+/* How the engine is made, and how far it is when the first step comes: connected, if nothing else
+ * is said. */
 typedef enum steps_flag {
     GREETING = 1,    /* CONNECT went out, no CONNACK came */
     NAMELESS = 2,    /* no client id, and GREETING */
@@ -21,23 +22,33 @@ typedef enum steps_flag {
 
 /* Bytes are as for script_recv(); '@' behind a first byte stands for the right remaining length,
  * and '|' stands between packets then. The steps:
- *   < BYTES     the server sends them, and they are taken
- *   > BYTES     exactly these come out now
- *   /           whatever comes out is of no interest
- *   = TEXT      exactly this is delivered, as script_delivered() tells it
- *   ! RR BYTES  the server sends what breaks the rule: the link is given up with reason RR, and all that is promised then holds
- *   R RR BYTES  a refusal: told with reason RR, answered by nothing, nothing more is taken
- *   E RR BYTES  the server's DISCONNECT: likewise
- *   T TEXT, & TEXT   the last event's text, its server reference
- *   P Q TOPIC PAYLOAD, S FILTER, U FILTER   we publish, subscribe, unsubscribe (numbered 0, 1, ... in a row)
- *   X Q SECONDS we publish what expires then, on topic t
- *   k           everything delivered is acknowledged
- *   O           the connection is lost
- *   C BYTES     connected again, with this CONNACK
- *   w SECONDS   time passes
- *   d N RR, r N RR, l N, n N   message N is what ended next: delivered, refused, lost with its session, certainly not sent
- *   a N CODES   request N is what ended next: answered with these codes
- *   -           nothing has ended */
+ *
+ *   < BYTES      the server sends them, and they are taken
+ *   > BYTES      exactly these come out now
+ *   /            whatever comes out is of no interest
+ *   = TEXT       exactly this is delivered, as script_delivered() tells it
+ *   ! RR BYTES   the server sends what breaks the rule: the link is given up with reason RR
+ *   R RR BYTES   a refusal: told with reason RR, not answered, and nothing more is taken
+ *   E RR BYTES   the server's DISCONNECT: likewise
+ *   T TEXT       the last event's text
+ *   & TEXT       the last event's server reference
+ *
+ *   P Q T X      we publish X on topic T; what we begin is numbered 0, 1, ... in a row
+ *   X Q SECONDS  we publish what expires then, on topic t
+ *   S FILTER     we subscribe
+ *   U FILTER     we unsubscribe
+ *   k            everything delivered is acknowledged
+ *   O            the connection is lost
+ *   C BYTES      connected again, with this CONNACK
+ *   w SECONDS    time passes
+ *
+ *   d N RR       message N is what ended next: delivered
+ *   r N RR       refused
+ *   l N          lost with its session
+ *   n N          certainly not sent
+ *   a N CODES    request N is what ended next: answered with these codes
+ *   -            nothing has ended
+ */
 typedef struct steps_row {
     const char *tags;
     int version; /* 0: both, one after the other */

@@ -70,16 +70,28 @@ static void calls_without_memory(void **state)
             int rc = 0;
             failing_arm(n);
             switch (call) {
-            case 0: rc = tern_client_disconnect(client, 0, &token); break;
-            case 1: rc = tern_client_flush(client, &token); break;
-            case 2: rc = tern_client_subscribe(client, "a/+", TERN_QOS_1, &token); break;
-            case 3: rc = tern_client_unsubscribe(client, "a/+", &token); break;
-            default: rc = tern_client_publish_token(client, "a", "x", 1, TERN_QOS_1, &token); break;
+            case 0:
+                rc = tern_client_disconnect(client, 0, &token);
+                break;
+            case 1:
+                rc = tern_client_flush(client, &token);
+                break;
+            case 2:
+                rc = tern_client_subscribe(client, "a/+", TERN_QOS_1, &token);
+                break;
+            case 3:
+                rc = tern_client_unsubscribe(client, "a/+", &token);
+                break;
+            default:
+                rc = tern_client_publish_token(client, "a", "x", 1, TERN_QOS_1, &token);
+                break;
             }
             failed = failing_disarm();
             assert_int_equal(rc, failed ? TERN_E_NOMEM : 0);
-            if (failed) assert_null(token);
-            else tern_token_unref(token);
+            if (failed)
+                assert_null(token);
+            else
+                tern_token_unref(token);
         }
     }
     tern_client_free(client);

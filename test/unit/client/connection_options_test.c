@@ -1,5 +1,5 @@
-/* Connection options: how to connect, checked as it is set, copied whole, and without secrets when it is gone.
- * SPDX-License-Identifier: Apache-2.0 */
+/* Connection options: how to connect, checked as it is set, copied whole, and without secrets when
+ * it is gone. SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -86,7 +86,8 @@ static void servers_keep_their_order(void **state)
 static void credentials(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"\xff", "a\xc3", "\xed\xbf\xbf", "\xe0\x80\x80", "\xf8\x88\x80\x80"};
+    static const char *const bad[] = {"\xff", "a\xc3", "\xed\xbf\xbf", "\xe0\x80\x80",
+                                      "\xf8\x88\x80\x80"};
     tern_connection_options *o = make();
     char *longest = malloc(65537);
     assert_non_null(longest);
@@ -94,10 +95,13 @@ static void credentials(void **state)
     longest[65536] = '\0';
     assert_int_equal(tern_connection_options_set_credentials(o, "us", "p\0w", 3), 0);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        assert_int_equal(tern_connection_options_set_credentials(o, bad[i], "other", 5), TERN_E_UTF8);
+        assert_int_equal(tern_connection_options_set_credentials(o, bad[i], "other", 5),
+                         TERN_E_UTF8);
     assert_int_equal(tern_connection_options_set_credentials(o, "other", NULL, 5), TERN_E_INVALID);
-    assert_int_equal(tern_connection_options_set_credentials(o, longest, NULL, 0), TERN_E_TOO_LARGE);
-    assert_int_equal(tern_connection_options_set_credentials(o, "other", longest, 65536), TERN_E_TOO_LARGE);
+    assert_int_equal(tern_connection_options_set_credentials(o, longest, NULL, 0),
+                     TERN_E_TOO_LARGE);
+    assert_int_equal(tern_connection_options_set_credentials(o, "other", longest, 65536),
+                     TERN_E_TOO_LARGE);
     holds(&o->user_name, "us");
     assert_int_equal(o->password.len, 3);
     assert_memory_equal(o->password.data, "p\0w", 3);
@@ -115,8 +119,8 @@ static void credentials(void **state)
     tern_connection_options_free(o);
 }
 
-/* [MQTT5-3.1.3-11] [MQTT311-3.1.3-10] [MQTT5-3.1.2-12] [MQTT311-3.1.2-14] a will is a message, and none is made with such a
- * topic or QoS. */
+/* [MQTT5-3.1.3-11] [MQTT311-3.1.3-10] [MQTT5-3.1.2-12] [MQTT311-3.1.2-14] a will is a message, and
+ * none is made with such a topic or QoS. */
 static void wills_that_cannot_be_made(void **state)
 {
     (void)state;
@@ -125,13 +129,15 @@ static void wills_that_cannot_be_made(void **state)
         uint32_t flags;
         int error;
     } rows[] = {
-        {"\xff", 0, TERN_E_UTF8}, {"a\xed\xa0\x80", 0, TERN_E_UTF8}, {"", 0, TERN_E_TOPIC}, {"a/+", 0, TERN_E_TOPIC},
-        {"#", 0, TERN_E_TOPIC},   {"w", 3, TERN_E_INVALID},          {"w", 4, TERN_E_INVALID},
-        {"w", UINT32_MAX, TERN_E_INVALID},
+        {"\xff", 0, TERN_E_UTF8}, {"a\xed\xa0\x80", 0, TERN_E_UTF8},
+        {"", 0, TERN_E_TOPIC},    {"a/+", 0, TERN_E_TOPIC},
+        {"#", 0, TERN_E_TOPIC},   {"w", 3, TERN_E_INVALID},
+        {"w", 4, TERN_E_INVALID}, {"w", UINT32_MAX, TERN_E_INVALID},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         tern_message *will = NULL;
-        assert_int_equal(tern_message_new(&will, rows[i].topic, "x", 1, rows[i].flags), rows[i].error);
+        assert_int_equal(tern_message_new(&will, rows[i].topic, "x", 1, rows[i].flags),
+                         rows[i].error);
         assert_null(will);
     }
 }
@@ -182,7 +188,8 @@ static void user_properties_add_up(void **state)
     longest[65536] = '\0';
     assert_int_equal(tern_connection_options_add_user_property(o, "k", "v"), 0);
     assert_int_equal(tern_connection_options_add_user_property(o, "k", "v"), 0);
-    assert_int_equal(tern_connection_options_add_user_property(o, "\xff", "v"), TERN_E_UTF8); /* [MQTT5-1.5.7-1] */
+    assert_int_equal(tern_connection_options_add_user_property(o, "\xff", "v"),
+                     TERN_E_UTF8); /* [MQTT5-1.5.7-1] */
     assert_int_equal(tern_connection_options_add_user_property(o, "k", "\xff"), TERN_E_UTF8);
     assert_int_equal(tern_connection_options_add_user_property(o, longest, "v"), TERN_E_TOO_LARGE);
     assert_int_equal(tern_connection_options_add_user_property(o, "k", longest), TERN_E_TOO_LARGE);
@@ -201,8 +208,10 @@ static void ranges(void **state)
     tern_connection_options *o = make();
     assert_int_equal(tern_connection_options_set_version(o, TERN_VERSION_311), 0);
     for (int version = -1; version < 8; version++) {
-        const bool known = version == TERN_VERSION_AUTO || version == TERN_VERSION_311 || version == TERN_VERSION_5;
-        assert_int_equal(tern_connection_options_set_version(o, (tern_version)version), known ? 0 : TERN_E_INVALID);
+        const bool known = version == TERN_VERSION_AUTO || version == TERN_VERSION_311 ||
+                           version == TERN_VERSION_5;
+        assert_int_equal(tern_connection_options_set_version(o, (tern_version)version),
+                         known ? 0 : TERN_E_INVALID);
     }
     assert_int_equal(o->version, TERN_VERSION_5);
     assert_int_equal(tern_connection_options_set_keep_alive(o, 65535), 0);
@@ -210,15 +219,19 @@ static void ranges(void **state)
     assert_int_equal(tern_connection_options_set_connect_timeout(o, 1), 0);
     assert_int_equal(tern_connection_options_set_connect_timeout(o, 0), TERN_E_INVALID);
     assert_int_equal(o->connect_timeout_ms, 1);
-    assert_int_equal(tern_connection_options_set_session(o, TERN_SESSION_PERSISTENT, UINT32_MAX), 0);
+    assert_int_equal(tern_connection_options_set_session(o, TERN_SESSION_PERSISTENT, UINT32_MAX),
+                     0);
     assert_int_equal(tern_connection_options_set_session(o, (tern_session)3, 0), TERN_E_INVALID);
     assert_int_equal(tern_connection_options_set_session(o, (tern_session)-1, 0), TERN_E_INVALID);
     assert_int_equal(o->session, TERN_SESSION_PERSISTENT);
     assert_int_equal(o->session_expiry, UINT32_MAX);
     assert_int_equal(tern_connection_options_set_retry_delay(o, 5, 5, TERN_JITTER_FULL), 0);
-    assert_int_equal(tern_connection_options_set_retry_delay(o, 0, 9, TERN_JITTER_NONE), TERN_E_INVALID);
-    assert_int_equal(tern_connection_options_set_retry_delay(o, 9, 8, TERN_JITTER_NONE), TERN_E_INVALID);
-    assert_int_equal(tern_connection_options_set_retry_delay(o, 8, 9, (tern_jitter)4), TERN_E_INVALID);
+    assert_int_equal(tern_connection_options_set_retry_delay(o, 0, 9, TERN_JITTER_NONE),
+                     TERN_E_INVALID);
+    assert_int_equal(tern_connection_options_set_retry_delay(o, 9, 8, TERN_JITTER_NONE),
+                     TERN_E_INVALID);
+    assert_int_equal(tern_connection_options_set_retry_delay(o, 8, 9, (tern_jitter)4),
+                     TERN_E_INVALID);
     assert_int_equal(o->retry_base_ms, 5);
     assert_int_equal(o->retry_maximum_ms, 5);
     assert_int_equal(o->jitter, TERN_JITTER_FULL);
@@ -229,10 +242,12 @@ static void ranges(void **state)
     assert_int_equal(tern_connection_options_set_retry_refused(o, 2), TERN_E_INVALID);
     assert_true(o->retry_refused);
     assert_int_equal(tern_connection_options_set_request_problem_information(o, 0), 0);
-    assert_int_equal(tern_connection_options_set_request_problem_information(o, -1), TERN_E_INVALID);
+    assert_int_equal(tern_connection_options_set_request_problem_information(o, -1),
+                     TERN_E_INVALID);
     assert_false(o->request_problem_info);
     assert_int_equal(tern_connection_options_set_request_response_information(o, 1), 0);
-    assert_int_equal(tern_connection_options_set_request_response_information(o, 2), TERN_E_INVALID);
+    assert_int_equal(tern_connection_options_set_request_response_information(o, 2),
+                     TERN_E_INVALID);
     assert_true(o->request_response_info);
     tern_connection_options_free(o);
 }
@@ -247,12 +262,16 @@ static void null_is_answered_everywhere(void **state)
     assert_int_equal(tern_connection_options_set_credentials(NULL, "a", NULL, 0), TERN_E_INVALID);
     assert_int_equal(tern_connection_options_set_keep_alive(NULL, 1), TERN_E_INVALID);
     assert_int_equal(tern_connection_options_set_connect_timeout(NULL, 1), TERN_E_INVALID);
-    assert_int_equal(tern_connection_options_set_session(NULL, TERN_SESSION_CLEAN, 0), TERN_E_INVALID);
+    assert_int_equal(tern_connection_options_set_session(NULL, TERN_SESSION_CLEAN, 0),
+                     TERN_E_INVALID);
     assert_int_equal(tern_connection_options_set_will(NULL, NULL, 0), TERN_E_INVALID);
     assert_int_equal(tern_connection_options_add_user_property(NULL, "k", "v"), TERN_E_INVALID);
-    assert_int_equal(tern_connection_options_set_request_problem_information(NULL, 1), TERN_E_INVALID);
-    assert_int_equal(tern_connection_options_set_request_response_information(NULL, 1), TERN_E_INVALID);
-    assert_int_equal(tern_connection_options_set_retry_delay(NULL, 1, 1, TERN_JITTER_NONE), TERN_E_INVALID);
+    assert_int_equal(tern_connection_options_set_request_problem_information(NULL, 1),
+                     TERN_E_INVALID);
+    assert_int_equal(tern_connection_options_set_request_response_information(NULL, 1),
+                     TERN_E_INVALID);
+    assert_int_equal(tern_connection_options_set_retry_delay(NULL, 1, 1, TERN_JITTER_NONE),
+                     TERN_E_INVALID);
     assert_int_equal(tern_connection_options_set_retry_limit(NULL, 1, 1), TERN_E_INVALID);
     assert_int_equal(tern_connection_options_set_retry_refused(NULL, 1), TERN_E_INVALID);
     tern_connection_options_free(NULL);
@@ -321,8 +340,10 @@ static void memory_runs_out(void **state)
         int rc = tern__connection_options_clone(o, &copy);
         failed = failing_disarm();
         assert_int_equal(rc, failed ? TERN_E_NOMEM : 0);
-        if (failed) assert_null(copy);
-        else is_full(copy);
+        if (failed)
+            assert_null(copy);
+        else
+            is_full(copy);
         tern_connection_options_free(copy);
         failing_arm(n);
         rc = tern_connection_options_set_will(o, will, 9);
@@ -385,7 +406,8 @@ static void secrets_are_overwritten(void **state)
     assert_int_equal(failing_watch(NULL), 0);
 }
 
-/* What does not go together is refused when a client is given it. [MQTT311-3.1.3-7] [MQTT311-3.1.2-22] */
+/* What does not go together is refused when a client is given it. [MQTT311-3.1.3-7]
+ * [MQTT311-3.1.2-22] */
 static void what_a_client_refuses(void **state)
 {
     (void)state;
@@ -398,7 +420,8 @@ static void what_a_client_refuses(void **state)
     assert_int_equal(tern_connection_options_set_session(o, TERN_SESSION_PERSISTENT, 1), 0);
     for (int version = TERN_VERSION_AUTO; version <= TERN_VERSION_5; version++) {
         if (tern_connection_options_set_version(o, (tern_version)version) != 0) continue;
-        assert_int_equal(tern_client_configure(client, o), TERN_E_INVALID); /* without a client id */
+        assert_int_equal(tern_client_configure(client, o),
+                         TERN_E_INVALID); /* without a client id */
         assert_non_null(strstr(tern_client_error_text(client), "client id"));
     }
     assert_int_equal(tern_connection_options_set_session(o, TERN_SESSION_CLEAN, 0), 0);

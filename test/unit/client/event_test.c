@@ -67,7 +67,8 @@ static void everything_is_read(void **state)
     tern__event_free(event);
 }
 
-/* "What the kind does not have is NULL, 0 or -1, and so is everything for NULL"; a text is never NULL. */
+/* "What the kind does not have is NULL, 0 or -1, and so is everything for NULL"; a text is never
+ * NULL. */
 static void null_has_nothing(void **state)
 {
     (void)state;
@@ -100,16 +101,23 @@ static void limits_are_told_of_connected_alone(void **state)
     (void)state;
     tern_event *event = tern__event_new(TERN_EVENT_CONNECTED);
     assert_non_null(event);
-    event->limits = (tern__limits){.keep_alive = 65535, .session_expiry = UINT32_MAX, .send_maximum = 7,
-                                   .maximum_packet_size = UINT32_MAX - 1, .topic_alias_maximum = 9, .maximum_qos = 1,
-                                   .retain_available = true, .subscription_id_available = true};
+    event->limits = (tern__limits){.keep_alive = 65535,
+                                   .session_expiry = UINT32_MAX,
+                                   .send_maximum = 7,
+                                   .maximum_packet_size = UINT32_MAX - 1,
+                                   .topic_alias_maximum = 9,
+                                   .maximum_qos = 1,
+                                   .retain_available = true,
+                                   .subscription_id_available = true};
     event->response_info = tern__strdup("answers");
-    static const int64_t values[] = {-1, 65535, UINT32_MAX, 7, UINT32_MAX - (int64_t)1, 9, 1, 1, 0, 1, 0, -1};
+    static const int64_t values[] = {-1, 65535, UINT32_MAX, 7, UINT32_MAX - (int64_t)1, 9, 1, 1,
+                                     0,  1,     0,          -1};
     for (int limit = 0; limit < (int)(sizeof values / sizeof values[0]); limit++) {
         assert_true(tern_event_limit(event, (tern_limit)limit) == values[limit]);
         assert_non_null(tern_limit_name((tern_limit)limit));
         for (int other = 1; other < limit && limit <= TERN_LIMIT_SHARED_SUBSCRIPTION; other++)
-            assert_string_not_equal(tern_limit_name((tern_limit)limit), tern_limit_name((tern_limit)other));
+            assert_string_not_equal(tern_limit_name((tern_limit)limit),
+                                    tern_limit_name((tern_limit)other));
     }
     assert_string_equal(tern_limit_name(TERN_LIMIT_MAXIMUM_QOS), "maximum_qos");
     assert_non_null(tern_limit_name((tern_limit)-1));
@@ -127,7 +135,8 @@ static void names(void **state)
     for (int a = TERN_EVENT_CONNECTING; a <= TERN_EVENT_RESUMED; a++) {
         assert_true(strlen(tern_event_kind_name((tern_event_kind)a)) > 1);
         for (int b = TERN_EVENT_CONNECTING; b < a; b++)
-            assert_string_not_equal(tern_event_kind_name((tern_event_kind)a), tern_event_kind_name((tern_event_kind)b));
+            assert_string_not_equal(tern_event_kind_name((tern_event_kind)a),
+                                    tern_event_kind_name((tern_event_kind)b));
     }
     for (int a = TERN_STEP_NONE; a <= TERN_STEP_SESSION; a++) {
         assert_true(strlen(tern_step_name((tern_step)a)) > 1);
@@ -148,7 +157,8 @@ static void a_delivery_counts_its_range(void **state)
 {
     (void)state;
     const tern_delivery one = {.range = {7, 7, TERN_OUTCOME_REFUSED, TERN_CAUSE_NONE, 0x97}};
-    const tern_delivery many = {.range = {1, UINT64_MAX, TERN_OUTCOME_NOT_SENT, TERN_CAUSE_CLOSED, -1}};
+    const tern_delivery many = {
+        .range = {1, UINT64_MAX, TERN_OUTCOME_NOT_SENT, TERN_CAUSE_CLOSED, -1}};
     assert_true(tern_delivery_count(&one) == 1);
     assert_true(tern_delivery_first_id(&one) == 7 && tern_delivery_last_id(&one) == 7);
     assert_int_equal(tern_delivery_outcome(&one), TERN_OUTCOME_REFUSED);

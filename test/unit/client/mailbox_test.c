@@ -1,7 +1,8 @@
-/* Mailboxes: what waits for a client's callbacks, in which order it comes, and what is held meanwhile.
+/* Mailboxes: what waits for a client's callbacks, in which order it comes, and what is held
+ * meanwhile.
  *
- * The client is dispatched by hand and never connects, so that its loop leaves the mailbox to the test.
- * SPDX-License-Identifier: Apache-2.0 */
+ * The client is dispatched by hand and never connects, so that its loop leaves the mailbox to the
+ * test. SPDX-License-Identifier: Apache-2.0 */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -32,8 +33,8 @@ typedef struct rig {
     char told[2000];
     size_t told_len;
     uint32_t last_seq;
-    unsigned refill;    /* ranges that the delivery handler still pushes */
-    bool inside;        /* a callback runs */
+    unsigned refill; /* ranges that the delivery handler still pushes */
+    bool inside;     /* a callback runs */
 } rig;
 
 static void tell(rig *r, const char *text)
@@ -55,7 +56,8 @@ static void on_message(tern_client *client, const tern_message *message, void *u
     char text[64];
     enter(r);
     assert_ptr_equal(client, r->client);
-    (void)snprintf(text, sizeof text, "%s=%s", tern_message_topic(message), tern_message_text(message));
+    (void)snprintf(text, sizeof text, "%s=%s", tern_message_topic(message),
+                   tern_message_text(message));
     tell(r, text);
     r->inside = false;
 }
@@ -82,7 +84,8 @@ static void on_delivery(tern_client *client, const tern_delivery *delivery, void
     enter(r);
     assert_ptr_equal(client, r->client);
     const uint64_t last = tern_delivery_last_id(delivery);
-    (void)snprintf(text, sizeof text, "%u-%u", (unsigned)tern_delivery_first_id(delivery), (unsigned)last);
+    (void)snprintf(text, sizeof text, "%u-%u", (unsigned)tern_delivery_first_id(delivery),
+                   (unsigned)last);
     tell(r, text);
     if (r->refill != 0) {
         r->refill--;
@@ -122,7 +125,8 @@ static void rig_free(rig *r)
 /* Runs what is due. */
 static void run(rig *r)
 {
-    while (tern_client_dispatch(r->client, 0) == 0) continue;
+    while (tern_client_dispatch(r->client, 0) == 0)
+        continue;
 }
 
 static void expect(rig *r, const char *told)
@@ -143,8 +147,12 @@ static void add(rig *r, tern__block *block, const char *topic, const char *paylo
     memcpy(at + 4 + topic_len, payload, len);
     tern__record *record = tern__block_record(block);
     assert_non_null(record);
-    *record = (tern__record){.topic = at + 4, .topic_len = (uint16_t)topic_len, .payload = at + 4 + topic_len,
-                             .payload_len = (uint32_t)len, .qos = qos, .block = block};
+    *record = (tern__record){.topic = at + 4,
+                             .topic_len = (uint16_t)topic_len,
+                             .payload = at + 4 + topic_len,
+                             .payload_len = (uint32_t)len,
+                             .qos = qos,
+                             .block = block};
     if (qos != 0) record->ack_seq = ++r->last_seq;
     block->len += 4 + topic_len + len;
     block->epoch = 7;
@@ -238,7 +246,8 @@ static void nothing_starves(void **state)
     r.refill = 40;
     push_range(&r, 1, 1, TERN_OUTCOME_SENT);
     push_token(&r);
-    for (int i = 0; i < 5; i++) push(&r, "a", "x");
+    for (int i = 0; i < 5; i++)
+        push(&r, "a", "x");
     push_token(&r);
     run(&r);
     const char *third = strstr(r.told, "3-3;");
@@ -277,7 +286,8 @@ static void neighbours_with_one_outcome_are_one_range(void **state)
     push_range(&r, 11, 11, TERN_OUTCOME_SENT);      /* a gap */
     push_range(&r, 12, 12, TERN_OUTCOME_DELIVERED); /* another outcome */
     push_range(&r, 10, 10, TERN_OUTCOME_SENT);      /* late */
-    assert_true(one > 0 && held(&r) == 4 * one); /* what waits counts against the inbound bound [C10] */
+    assert_true(one > 0 &&
+                held(&r) == 4 * one); /* what waits counts against the inbound bound [C10] */
     run(&r);
     expect(&r, "1-9;11-11;12-12;10-10;");
     assert_true(held(&r) == 0);
@@ -314,7 +324,8 @@ static void a_range_without_memory_is_not_taken(void **state) /* [C19] */
     push_range(&r, 1, 1, TERN_OUTCOME_SENT);
     failing_arm(0);
     const tern__range next = {2, 2, TERN_OUTCOME_SENT, TERN_CAUSE_NONE, -1};
-    assert_int_equal(tern__mailbox_push_range(&r.client->mailbox, &next), 0); /* joining needs none */
+    assert_int_equal(tern__mailbox_push_range(&r.client->mailbox, &next),
+                     0); /* joining needs none */
     (void)failing_disarm();
     run(&r);
     expect(&r, "1-2;");
@@ -328,7 +339,8 @@ static uint64_t acked(rig *r)
     return atomic_load(&r->client->mailbox.ack);
 }
 
-/* Nobody takes it: an event tells, it is counted, and it is acknowledged all the same. [MQTT5-4.5.0-2] [MQTT311-4.5.0-2] */
+/* Nobody takes it: an event tells, it is counted, and it is acknowledged all the same.
+ * [MQTT5-4.5.0-2] [MQTT311-4.5.0-2] */
 static void what_nobody_takes_is_told_and_acknowledged(void **state)
 {
     (void)state;
@@ -357,7 +369,8 @@ static void what_nobody_takes_is_told_and_acknowledged(void **state)
     rig_free(&r);
 }
 
-/* Received by hand: in order, one by one, each acknowledged by being handed over; what is left goes to a handler. */
+/* Received by hand: in order, one by one, each acknowledged by being handed over; what is left goes
+ * to a handler. */
 static void receiving_by_hand(void **state)
 {
     (void)state;
@@ -405,8 +418,10 @@ static void receiving_without_memory(void **state)
         failed = failing_disarm();
         assert_int_equal(rc, failed ? TERN_E_NOMEM : 0);
         assert_true(acked(&r) == (failed ? 0 : (UINT64_C(7) << 32 | 1)));
-        if (failed) assert_null(message);
-        else assert_string_equal(tern_message_text(message), "1");
+        if (failed)
+            assert_null(message);
+        else
+            assert_string_equal(tern_message_text(message), "1");
         tern_message_unref(failed ? NULL : message);
     }
     rig_free(&r);
@@ -489,7 +504,8 @@ static void receivers_end_with_the_client(void **state)
     tern_token *token = receiver(&r);
     assert_int_equal(tern_token_set_callback(token, on_token, &r), 0);
     assert_int_equal(tern_client_close(r.client, 0, 0, &closed), 0);
-    while (tern_client_dispatch(r.client, PATIENCE) == 0) continue;
+    while (tern_client_dispatch(r.client, PATIENCE) == 0)
+        continue;
     assert_int_equal(tern_token_error(closed), 0);
     assert_int_equal(tern_token_error(token), TERN_E_CLOSED);
     expect(&r, "token;"); /* once, before the end */
@@ -507,7 +523,8 @@ static void receivers_that_nobody_holds_go(void **state)
     rig r;
     rig_init(&r);
     const unsigned before = atomic_load(&r.client->refs);
-    for (int i = 0; i < 1000; i++) tern_token_unref(receiver(&r));
+    for (int i = 0; i < 1000; i++)
+        tern_token_unref(receiver(&r));
     assert_true(atomic_load(&r.client->refs) <= before + 2);
     rig_free(&r);
 }
@@ -530,10 +547,12 @@ static void the_end_comes_last(void **state)
     assert_int_equal(tern__token_new(r.client, &late), 0);
     assert_int_equal(tern_client_close(r.client, 0, 0, &closed), 0);
     assert_int_equal(tern_token_set_callback(closed, on_token, &r), 0);
-    while (tern_client_dispatch(r.client, PATIENCE) == 0) continue;
+    while (tern_client_dispatch(r.client, PATIENCE) == 0)
+        continue;
     assert_string_equal(r.told + r.told_len - 6, "token;"); /* that of the close */
     static const char *const parts[] = {"a=1;", "1-2;", "RESUMED;"};
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) assert_non_null(strstr(r.told, parts[i]));
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        assert_non_null(strstr(r.told, parts[i]));
     assert_non_null(strstr(strstr(r.told, "token;") + 1, "token;"));
     const size_t before = r.told_len;
     assert_false(tern__mailbox_push_token(&r.client->mailbox, late)); /* it is still ours, twice */
@@ -589,7 +608,8 @@ static void many_take(void **state)
     assert_non_null(t);
     pthread_t threads[THREADS];
     rig_init(&t->r);
-    for (int i = 0; i < THREADS; i++) assert_int_equal(pthread_create(&threads[i], NULL, take_on, t), 0);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, take_on, t), 0);
     for (int i = 0; i < MESSAGES;) {
         tern__block *block = take(&t->r);
         for (int n = 0; n < 7 && i < MESSAGES; n++, i++) {
@@ -604,7 +624,8 @@ static void many_take(void **state)
         assert_int_equal(pthread_join(threads[i], &failure), 0);
         assert_null(failure);
     }
-    for (int i = 0; i < MESSAGES; i++) assert_int_equal(atomic_load(&t->taken[i]), 1);
+    for (int i = 0; i < MESSAGES; i++)
+        assert_int_equal(atomic_load(&t->taken[i]), 1);
     assert_true(held(&t->r) == 0);
     rig_free(&t->r);
     free(t);

@@ -52,7 +52,8 @@ static void defaults(void **state)
 static void client_ids(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"\xff", "a\xc3", "\xed\xa0\x80", "\xc0\x80", "\xf4\x90\x80\x80"};
+    static const char *const bad[] = {"\xff", "a\xc3", "\xed\xa0\x80", "\xc0\x80",
+                                      "\xf4\x90\x80\x80"};
     tern_client_options *options = make();
     char own[] = "mine";
     assert_int_equal(tern_client_options_set_client_id(options, own), 0);
@@ -72,7 +73,8 @@ static void client_ids(void **state)
     assert_int_equal(tern_client_options_set_client_id(options, longest), 0);
     assert_int_equal(strlen(options->client_id), 65535);
     free(longest);
-    assert_int_equal(tern_client_options_set_client_id(options, "\xc3\xa4\xe2\x82\xac\xf0\x9f\x90\xa6"), 0);
+    assert_int_equal(
+        tern_client_options_set_client_id(options, "\xc3\xa4\xe2\x82\xac\xf0\x9f\x90\xa6"), 0);
     assert_int_equal(tern_client_options_set_client_id(options, ""), 0);
     assert_string_equal(options->client_id, "");
     tern_client_options_free(options);
@@ -89,8 +91,10 @@ static void ranges(void **state)
     assert_int_equal(o->outbox_messages, 7);
     assert_int_equal(tern_client_options_set_outbox_limits(o, SIZE_MAX, SIZE_MAX), 0);
     assert_int_equal(tern_client_options_set_outbox_policy(o, TERN_OUTBOX_BLOCK, 5), 0);
-    assert_int_equal(tern_client_options_set_outbox_policy(o, (tern_outbox_policy)2, 6), TERN_E_INVALID);
-    assert_int_equal(tern_client_options_set_outbox_policy(o, (tern_outbox_policy)-1, 6), TERN_E_INVALID);
+    assert_int_equal(tern_client_options_set_outbox_policy(o, (tern_outbox_policy)2, 6),
+                     TERN_E_INVALID);
+    assert_int_equal(tern_client_options_set_outbox_policy(o, (tern_outbox_policy)-1, 6),
+                     TERN_E_INVALID);
     assert_int_equal(o->policy, TERN_OUTBOX_BLOCK);
     assert_int_equal(o->block_timeout_ms, 5);
     assert_int_equal(tern_client_options_set_inflight_maximum(o, 1), 0);
@@ -115,7 +119,8 @@ static void ranges(void **state)
     assert_int_equal(o->ack, TERN_ACK_MANUAL);
     assert_int_equal(tern_client_options_set_log(o, TERN_LOG_TRACE, on_log, o), 0);
     assert_int_equal(tern_client_options_set_log(o, (tern_log_level)6, NULL, NULL), TERN_E_INVALID);
-    assert_int_equal(tern_client_options_set_log(o, (tern_log_level)-1, NULL, NULL), TERN_E_INVALID);
+    assert_int_equal(tern_client_options_set_log(o, (tern_log_level)-1, NULL, NULL),
+                     TERN_E_INVALID);
     assert_ptr_equal(o->log.callback, on_log);
     assert_int_equal(o->log.level, TERN_LOG_TRACE);
     assert_int_equal(tern_client_options_set_log(o, TERN_LOG_NONE, NULL, NULL), 0);
@@ -129,7 +134,8 @@ static void null_is_answered_everywhere(void **state)
     assert_int_equal(tern_client_options_new(NULL), TERN_E_INVALID);
     assert_int_equal(tern_client_options_set_client_id(NULL, "a"), TERN_E_INVALID);
     assert_int_equal(tern_client_options_set_outbox_limits(NULL, 1, 1), TERN_E_INVALID);
-    assert_int_equal(tern_client_options_set_outbox_policy(NULL, TERN_OUTBOX_REJECT, 0), TERN_E_INVALID);
+    assert_int_equal(tern_client_options_set_outbox_policy(NULL, TERN_OUTBOX_REJECT, 0),
+                     TERN_E_INVALID);
     assert_int_equal(tern_client_options_set_inflight_maximum(NULL, 1), TERN_E_INVALID);
     assert_int_equal(tern_client_options_set_inbound_limit(NULL, 1), TERN_E_INVALID);
     assert_int_equal(tern_client_options_set_maximum_packet_size(NULL, 1), TERN_E_INVALID);

@@ -1,7 +1,8 @@
-/* Reports: what happens to a link is told as an event, a log record and the client's last error, which say the same.
+/* Reports: what happens to a link is told as an event, a log record and the client's last error,
+ * which say the same.
  *
- * The client is dispatched by hand and never told to connect, so that its loop leaves the link to the test.
- * SPDX-License-Identifier: Apache-2.0 */
+ * The client is dispatched by hand and never told to connect, so that its loop leaves the link to
+ * the test. SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -99,7 +100,8 @@ static void report(rig *r, tern_event_kind kind, const tern__failure *failure, i
     tern__report(r->client, kind, failure, retry_ms);
     assert_int_equal(r->records, records + 1);
     assert_int_equal(r->events, events); /* told where callbacks run, not here */
-    while (tern_client_dispatch(r->client, 0) == 0) continue;
+    while (tern_client_dispatch(r->client, 0) == 0)
+        continue;
     assert_int_equal(r->events, events + 1);
     assert_int_equal(r->kind, kind);
     assert_string_equal(r->text, r->record);
@@ -113,8 +115,11 @@ static void a_failure_in_full(void **state)
     (void)state;
     rig r;
     rig_init(&r);
-    const tern__failure failure = {.error = TERN_E_REFUSED, .step = TERN_STEP_MQTT, .reason = 0x97,
-                                   .reason_string = "come back later", .reference = "other:1883"};
+    const tern__failure failure = {.error = TERN_E_REFUSED,
+                                   .step = TERN_STEP_MQTT,
+                                   .reason = 0x97,
+                                   .reason_string = "come back later",
+                                   .reference = "other:1883"};
     report(&r, TERN_EVENT_CONNECT_FAILED, &failure, 1500);
     assert_non_null(strstr(r.text, "broker:1883"));
     assert_non_null(strstr(r.text, "(mqtt)"));
@@ -143,18 +148,30 @@ static void every_failure_has_words(void **state)
         tern__failure failure;
         const char *words;
     } rows[] = {
-        {{.error = TERN_E_CONNECT, .step = TERN_STEP_CONNECT, .os_error = ECONNREFUSED, .reason = -1}, "Connection refused"},
-        {{.error = TERN_E_RESOLVE, .step = TERN_STEP_RESOLVE, .reason = -1, .text = "no such host"}, "no such host"},
-        {{.error = TERN_E_CONNECTION_LOST, .step = TERN_STEP_SESSION, .reason = -1}, "closed the connection"},
+        {{.error = TERN_E_CONNECT,
+          .step = TERN_STEP_CONNECT,
+          .os_error = ECONNREFUSED,
+          .reason = -1},
+         "Connection refused"},
+        {{.error = TERN_E_RESOLVE, .step = TERN_STEP_RESOLVE, .reason = -1, .text = "no such host"},
+         "no such host"},
+        {{.error = TERN_E_CONNECTION_LOST, .step = TERN_STEP_SESSION, .reason = -1},
+         "closed the connection"},
         {{.error = TERN_E_NOMEM, .reason = -1}, "out of memory"},
-        {{.error = TERN_E_PROTOCOL, .step = TERN_STEP_SESSION, .reason = 0x82, .text = "offset 2: a rule [1.5.4]"}, "offset 2"},
-        {{.error = TERN_E_DISCONNECTED, .step = TERN_STEP_SESSION, .reason = 0x8E, .text = ""}, "Session taken over (0x8E)"},
+        {{.error = TERN_E_PROTOCOL,
+          .step = TERN_STEP_SESSION,
+          .reason = 0x82,
+          .text = "offset 2: a rule [1.5.4]"},
+         "offset 2"},
+        {{.error = TERN_E_DISCONNECTED, .step = TERN_STEP_SESSION, .reason = 0x8E, .text = ""},
+         "Session taken over (0x8E)"},
     };
     rig r;
     rig_init(&r);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         report(&r, TERN_EVENT_DISCONNECTED, &rows[i].failure, -1);
-        if (strstr(r.text, rows[i].words) == NULL) fail_msg("\"%s\" does not say \"%s\"", r.text, rows[i].words);
+        if (strstr(r.text, rows[i].words) == NULL)
+            fail_msg("\"%s\" does not say \"%s\"", r.text, rows[i].words);
         assert_null(strstr(r.text, "next attempt"));
         assert_int_equal(r.error, rows[i].failure.error);
         assert_int_equal(r.os_error, rows[i].failure.os_error);
@@ -166,17 +183,22 @@ static void every_failure_has_words(void **state)
     rig_free(&r);
 }
 
-/* What the server says cannot break a line, nor be longer than the record; each is one line that ends. */
+/* What the server says cannot break a line, nor be longer than the record; each is one line that
+ * ends. */
 static void words_of_the_server_do_no_harm(void **state)
 {
     (void)state;
     char longest[256];
     rig r;
     rig_init(&r);
-    tern__failure failure = {.error = TERN_E_DISCONNECTED, .step = TERN_STEP_SESSION, .reason = 0x8B,
-                             .text = "first\nsecond\x1b[31m", .reason_string = "a\rb\tc\x7f"};
+    tern__failure failure = {.error = TERN_E_DISCONNECTED,
+                             .step = TERN_STEP_SESSION,
+                             .reason = 0x8B,
+                             .text = "first\nsecond\x1b[31m",
+                             .reason_string = "a\rb\tc\x7f"};
     report(&r, TERN_EVENT_DISCONNECTED, &failure, -1);
-    for (const char *at = r.text; *at != '\0'; at++) assert_true((unsigned char)*at >= 0x20 && *at != 0x7f);
+    for (const char *at = r.text; *at != '\0'; at++)
+        assert_true((unsigned char)*at >= 0x20 && *at != 0x7f);
     memset(longest, 'x', sizeof longest - 1);
     longest[sizeof longest - 1] = '\0';
     failure.text = longest;
@@ -192,15 +214,16 @@ static void words_of_the_server_do_no_harm(void **state)
     rig_free(&r);
 }
 
-/* A failure that is tried again is a warning, one for good is an error, and what is no failure is information that leaves the
- * last error alone. */
+/* A failure that is tried again is a warning, one for good is an error, and what is no failure is
+ * information that leaves the last error alone. */
 static void levels(void **state)
 {
     (void)state;
     rig r;
     rig_init(&r);
-    static const tern_event_kind quiet[] = {TERN_EVENT_CONNECTING, TERN_EVENT_CONNECTED, TERN_EVENT_DISCONNECTED,
-                                            TERN_EVENT_STOPPED,    TERN_EVENT_PAUSED,    TERN_EVENT_RESUMED};
+    static const tern_event_kind quiet[] = {TERN_EVENT_CONNECTING,   TERN_EVENT_CONNECTED,
+                                            TERN_EVENT_DISCONNECTED, TERN_EVENT_STOPPED,
+                                            TERN_EVENT_PAUSED,       TERN_EVENT_RESUMED};
     for (size_t i = 0; i < sizeof quiet / sizeof quiet[0]; i++) {
         report(&r, quiet[i], NULL, -1);
         assert_int_equal(r.level, TERN_LOG_INFO);
@@ -210,7 +233,8 @@ static void levels(void **state)
         assert_true(r.text[0] != '\0');
         assert_int_equal(tern_client_copy_error_text(r.client, NULL, 0), 0);
     }
-    const tern__failure failure = {.error = TERN_E_REFUSED, .step = TERN_STEP_MQTT, .reason = 0x87, .fatal = true};
+    const tern__failure failure = {
+        .error = TERN_E_REFUSED, .step = TERN_STEP_MQTT, .reason = 0x87, .fatal = true};
     report(&r, TERN_EVENT_CONNECT_FAILED, &failure, -1);
     assert_int_equal(r.level, TERN_LOG_WARNING);
     report(&r, TERN_EVENT_STOPPED, &failure, -1);
@@ -218,7 +242,8 @@ static void levels(void **state)
     rig_free(&r);
 }
 
-/* Where memory runs out for the event, or for one of its texts, the log and the last error have it. [C19] */
+/* Where memory runs out for the event, or for one of its texts, the log and the last error have it.
+ * [C19] */
 static void memory_runs_out(void **state)
 {
     (void)state;
@@ -227,8 +252,11 @@ static void memory_runs_out(void **state)
     bool failed = true;
     unsigned told = 0;
     for (long n = 0; failed; n++) {
-        const tern__failure failure = {.error = TERN_E_REFUSED, .step = TERN_STEP_MQTT, .reason = 0x97,
-                                       .reason_string = "why", .reference = "where"};
+        const tern__failure failure = {.error = TERN_E_REFUSED,
+                                       .step = TERN_STEP_MQTT,
+                                       .reason = 0x97,
+                                       .reason_string = "why",
+                                       .reference = "where"};
         const unsigned records = r.records;
         (void)tern__client_fail(r.client, TERN_E_STATE, "another error");
         failing_arm(n);
@@ -238,7 +266,8 @@ static void memory_runs_out(void **state)
         assert_string_equal(tern_client_error_text(r.client), r.record);
         assert_int_equal(tern_client_copy_error_text(r.client, NULL, 0), TERN_E_REFUSED);
         const unsigned events = r.events;
-        while (tern_client_dispatch(r.client, 0) == 0) continue;
+        while (tern_client_dispatch(r.client, 0) == 0)
+            continue;
         told += r.events - events;
         if (!failed) assert_int_equal(r.events, events + 1);
         if (r.events != events) assert_int_equal(r.reason, 0x97);

@@ -30,7 +30,8 @@ static void documented(char *names, size_t size)
         assert_non_null(end);
         *end = '\0';
         char *rest = NULL;
-        for (char *name = strtok_r(line, "|`, ", &rest); name != NULL; name = strtok_r(NULL, "|`, ", &rest)) {
+        for (char *name = strtok_r(line, "|`, ", &rest); name != NULL;
+             name = strtok_r(NULL, "|`, ", &rest)) {
             const int n = snprintf(names + len, size - len, "%s ", name);
             assert_true(n > 0 && (size_t)n < size - len);
             len += (size_t)n;
@@ -46,14 +47,16 @@ static void names_are_the_documented_ones(void **state)
     char names[4000];
     documented(names, sizeof names);
     size_t count = 0;
-    for (const char *at = names; (at = strchr(at, ' ')) != NULL; at++) count++;
+    for (const char *at = names; (at = strchr(at, ' ')) != NULL; at++)
+        count++;
     assert_true(tern_stat_count() > 20);
     assert_int_equal(count, tern_stat_count());
     for (size_t i = 0; i < tern_stat_count(); i++) {
         char name[64];
         (void)snprintf(name, sizeof name, "%s ", tern_stat_name(i));
         const char *at = strstr(names, name);
-        while (at != NULL && at != names && at[-1] != ' ') at = strstr(at + 1, name);
+        while (at != NULL && at != names && at[-1] != ' ')
+            at = strstr(at + 1, name);
         if (at == NULL) fail_msg("%sis not documented", name);
         for (size_t other = 0; other < i; other++)
             assert_string_not_equal(tern_stat_name(i), tern_stat_name(other));
@@ -74,7 +77,8 @@ static void bad_arguments(void **state)
     assert_int_equal(tern_client_stat(client, NULL, &value), TERN_E_INVALID);
     assert_true(value == 0);
     assert_int_equal(tern_client_stat(client, "connects", NULL), TERN_E_INVALID);
-    static const char *const none[] = {"", "connect", "connectss", "CONNECTS", " connects", "inbound_bytes_"};
+    static const char *const none[] = {"",         "connect",   "connectss",
+                                       "CONNECTS", " connects", "inbound_bytes_"};
     for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
         value = 7;
         assert_int_equal(tern_client_stat(client, none[i], &value), TERN_E_NOT_FOUND);
@@ -90,7 +94,8 @@ static uint64_t stat(tern_client *client, const char *name)
     return value;
 }
 
-/* Offline everything is to be seen at once: what was accepted, what was refused, and the outcomes in the end. [C1] [C10] */
+/* Offline everything is to be seen at once: what was accepted, what was refused, and the outcomes
+ * in the end. [C1] [C10] */
 static void an_offline_client_counts(void **state)
 {
     (void)state;
@@ -101,10 +106,13 @@ static void an_offline_client_counts(void **state)
     assert_int_equal(tern_client_new(&client, options), 0);
     tern_client_options_free(options);
     for (size_t i = 0; i < tern_stat_count(); i++)
-        if (strcmp(tern_stat_name(i), "loop_wakeups") != 0) assert_true(stat(client, tern_stat_name(i)) == 0);
+        if (strcmp(tern_stat_name(i), "loop_wakeups") != 0)
+            assert_true(stat(client, tern_stat_name(i)) == 0);
     for (uint32_t i = 0; i < 5; i++)
-        assert_int_equal(tern_client_publish(client, "t", "12345", 5, i % 3, NULL), i < 3 ? 0 : TERN_E_OUTBOX_FULL);
-    assert_int_equal(tern_client_publish(client, "#", "12345", 5, 0, NULL), TERN_E_TOPIC); /* its arguments were bad */
+        assert_int_equal(tern_client_publish(client, "t", "12345", 5, i % 3, NULL),
+                         i < 3 ? 0 : TERN_E_OUTBOX_FULL);
+    assert_int_equal(tern_client_publish(client, "#", "12345", 5, 0, NULL),
+                     TERN_E_TOPIC); /* its arguments were bad */
     assert_true(stat(client, "messages_published") == 3);
     assert_true(stat(client, "payload_bytes_published") == 15);
     assert_true(stat(client, "messages_rejected") == 2);
@@ -139,7 +147,8 @@ static void *read_on(void *argument)
         uint64_t now = 0;
         uint64_t held = 0;
         uint64_t peak = 0;
-        if (tern_client_stat(r->client, "messages_published", &now) != 0 || now < published) return r;
+        if (tern_client_stat(r->client, "messages_published", &now) != 0 || now < published)
+            return r;
         published = now;
         if (tern_client_stat(r->client, "outbox_bytes", &held) != 0) return r;
         if (tern_client_stat(r->client, "outbox_bytes_peak", &peak) != 0 || held > peak) return r;
@@ -154,8 +163,10 @@ static void any_thread_reads(void **state) /* [C20] */
     readers r = {.client = NULL};
     pthread_t threads[THREADS];
     assert_int_equal(tern_client_new(&r.client, NULL), 0);
-    for (int i = 0; i < THREADS; i++) assert_int_equal(pthread_create(&threads[i], NULL, read_on, &r), 0);
-    for (int i = 0; i < MESSAGES; i++) assert_int_equal(tern_client_publish(r.client, "t", "x", 1, 0, NULL), 0);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, read_on, &r), 0);
+    for (int i = 0; i < MESSAGES; i++)
+        assert_int_equal(tern_client_publish(r.client, "t", "x", 1, 0, NULL), 0);
     atomic_store(&r.stop, true);
     for (int i = 0; i < THREADS; i++) {
         void *failure = NULL;

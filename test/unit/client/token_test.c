@@ -1,4 +1,5 @@
-/* Tokens: pending, ended once, read, waited for and called back, from any thread, and longer than their client lives.
+/* Tokens: pending, ended once, read, waited for and called back, from any thread, and longer than
+ * their client lives.
  *
  * The client is dispatched by hand and never connects: the test ends tokens as its loop would.
  * SPDX-License-Identifier: Apache-2.0 */
@@ -42,7 +43,8 @@ static tern_token *make(tern_client *client)
 /* Runs what is due. */
 static void run(tern_client *client)
 {
-    while (tern_client_dispatch(client, 0) == 0) continue;
+    while (tern_client_dispatch(client, 0) == 0)
+        continue;
 }
 
 static void count_call(tern_token *token, void *user_data)
@@ -124,14 +126,17 @@ static void outcomes_as_errors(void **state)
         assert_int_equal(tern_token_outcome(token), rows[i].outcome);
         assert_int_equal(tern_token_cause(token), rows[i].cause);
         assert_true(tern_token_message_id(token) == 42);
-        if (rows[i].error == 0) assert_string_equal(tern_token_error_text(token), "");
-        else assert_string_equal(tern_token_error_text(token), tern_strerror(rows[i].error));
+        if (rows[i].error == 0)
+            assert_string_equal(tern_token_error_text(token), "");
+        else
+            assert_string_equal(tern_token_error_text(token), tern_strerror(rows[i].error));
         tern_token_unref(token);
     }
     tern_client_free(client);
 }
 
-/* One code of a publish that was answered, one a filter of a request, none where there was no answer. */
+/* One code of a publish that was answered, one a filter of a request, none where there was no
+ * answer. */
 static void reason_codes(void **state)
 {
     (void)state;
@@ -155,7 +160,8 @@ static void reason_codes(void **state)
     token->completion.error = TERN_E_REFUSED;
     tern__token_finish(token, tern__strdup("subscribe: \"b\" was refused"));
     assert_int_equal(tern_token_reason_count(token), 3);
-    for (size_t i = 0; i < sizeof codes; i++) assert_int_equal(tern_token_reason_code(token, i), codes[i]);
+    for (size_t i = 0; i < sizeof codes; i++)
+        assert_int_equal(tern_token_reason_code(token, i), codes[i]);
     assert_int_equal(tern_token_reason_code(token, 3), -1);
     assert_int_equal(tern_token_reason_code(token, SIZE_MAX), -1);
     assert_null(tern_token_reason_string(token));
@@ -166,7 +172,8 @@ static void reason_codes(void **state)
     tern__token_finish_error(token, TERN_E_CLOSED, "");
     assert_int_equal(tern_token_reason_count(token), 0);
     assert_int_equal(tern_token_reason_code(token, 0), -1);
-    assert_string_equal(tern_token_error_text(token), tern_strerror(TERN_E_CLOSED)); /* never empty for an error */
+    assert_string_equal(tern_token_error_text(token),
+                        tern_strerror(TERN_E_CLOSED)); /* never empty for an error */
     tern_token_unref(token);
     tern_client_free(client);
 }
@@ -180,13 +187,15 @@ static void a_wait_that_times_out_cancels_nothing(void **state)
     tern_client *client = make_client();
     tern_token *token = make(client);
     assert_int_equal(tern_token_wait(token, 0), TERN_E_TIMEOUT);
-    assert_int_equal(tern_client_copy_error_text(client, NULL, 0), 0); /* that was a look, no failure */
+    assert_int_equal(tern_client_copy_error_text(client, NULL, 0),
+                     0); /* that was a look, no failure */
     assert_int_equal(tern_token_wait(token, 1), TERN_E_TIMEOUT);
     assert_int_equal(tern_client_copy_error_text(client, NULL, 0), TERN_E_TIMEOUT);
     assert_int_equal(tern_token_done(token), 0);
     assert_int_equal(tern_token_error(token), TERN_E_AGAIN);
     tern__token_finish_error(token, TERN_E_TIMEOUT, "the message expired");
-    assert_int_equal(tern_token_wait(token, 0), TERN_E_TIMEOUT); /* told from the other by tern_token_done() */
+    assert_int_equal(tern_token_wait(token, 0),
+                     TERN_E_TIMEOUT); /* told from the other by tern_token_done() */
     assert_int_equal(tern_token_done(token), 1);
     tern_token_unref(token);
     tern_client_free(client);
@@ -221,7 +230,8 @@ static void many_wait_for_one(void **state)
             waiters[i] = (waiter){tern_token_ref(token), &arrived, 1};
             assert_int_equal(pthread_create(&threads[i], NULL, wait_on, &waiters[i]), 0);
         }
-        while (round % 2 == 0 && atomic_load(&arrived) == 0) continue; /* some wait already */
+        while (round % 2 == 0 && atomic_load(&arrived) == 0)
+            continue; /* some wait already */
         token->completion.error = TERN_E_REFUSED;
         tern__token_finish(token, NULL);
         tern_token_unref(token); /* theirs keep it */
@@ -253,7 +263,7 @@ static void a_callback_comes_once(void **state)
             tern__token_finish_error(token, 0, NULL);
         }
         assert_int_equal(atomic_load(&calls), 0); /* not on this thread, which may be any */
-        tern_token_unref(token); /* released early: its callback still runs */
+        tern_token_unref(token);                  /* released early: its callback still runs */
         run(client);
         assert_int_equal(atomic_load(&calls), 1);
         run(client);
@@ -272,7 +282,8 @@ typedef struct race {
 static void *set_on(void *argument)
 {
     race *r = argument;
-    while (!atomic_load(&r->go)) continue;
+    while (!atomic_load(&r->go))
+        continue;
     r->rc = tern_token_set_callback(r->token, count_call, &r->calls);
     return NULL;
 }
@@ -299,7 +310,8 @@ static void a_callback_set_at_the_end_comes_once(void **state)
 
 /* ---- life ---- */
 
-/* A token may outlive its client, and can still be read and waited for; no callback runs any more. [C12] */
+/* A token may outlive its client, and can still be read and waited for; no callback runs any more.
+ * [C12] */
 static void a_token_outlives_its_client(void **state)
 {
     (void)state;
@@ -334,7 +346,8 @@ static void *ref_on(void *argument)
     return NULL;
 }
 
-/* References come and go in any thread; that the last one frees is for the sanitizers to see. [C20] */
+/* References come and go in any thread; that the last one frees is for the sanitizers to see. [C20]
+ */
 static void any_thread_refs(void **state)
 {
     (void)state;
@@ -389,7 +402,8 @@ static void abandoned_tokens_are_picked(void **state)
     tern_client_free(client);
 }
 
-/* Without memory there is no token and no reference to its client; without memory for its words it ends all the same. [C19] */
+/* Without memory there is no token and no reference to its client; without memory for its words it
+ * ends all the same. [C19] */
 static void memory_runs_out(void **state)
 {
     (void)state;

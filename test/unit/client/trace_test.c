@@ -64,7 +64,8 @@ static void every_packet_has_its_record(void **state)
     assert_null(strstr(l.text, "hidden"));
 }
 
-/* However the stream is cut, in two at each place and in steps of each length, the records are the same. */
+/* However the stream is cut, in two at each place and in steps of each length, the records are the
+ * same. */
 static void cuts_make_no_difference(void **state)
 {
     (void)state;
@@ -76,7 +77,8 @@ static void cuts_make_no_difference(void **state)
             tern__trace trace = {.have = 0};
             tern__trace_bytes(&trace, &log, "sent", stream, first);
             for (size_t at = first; at < len; at += step)
-                tern__trace_bytes(&trace, &log, "sent", stream + at, len - at < step ? len - at : step);
+                tern__trace_bytes(&trace, &log, "sent", stream + at,
+                                  len - at < step ? len - at : step);
             assert_string_equal(l.text, told);
         }
     }
@@ -107,8 +109,10 @@ static void long_packets_are_passed_over(void **state)
         const char *head;
         size_t head_len;
         size_t rest;
-    } rows[] = {
-        {"\x30\x80\1", 3, 128}, {"\x30\xff\x7f", 3, 16383}, {"\x30\x80\x80\1", 4, 16384}, {"\x32\x80\x80\x80\1", 5, 2097152}};
+    } rows[] = {{"\x30\x80\1", 3, 128},
+                {"\x30\xff\x7f", 3, 16383},
+                {"\x30\x80\x80\1", 4, 16384},
+                {"\x32\x80\x80\x80\1", 5, 2097152}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         lines l = {.count = 0};
         const tern__log log = {TERN_LOG_TRACE, on_log, &l};
@@ -117,18 +121,22 @@ static void long_packets_are_passed_over(void **state)
         uint8_t *body = malloc(rows[i].rest);
         assert_non_null(body);
         memset(body, 0xd0, rows[i].rest);
-        tern__trace_bytes(&trace, &log, "received", (const uint8_t *)rows[i].head, rows[i].head_len);
+        tern__trace_bytes(&trace, &log, "received", (const uint8_t *)rows[i].head,
+                          rows[i].head_len);
         for (size_t at = 0; at < rows[i].rest; at += 1000)
-            tern__trace_bytes(&trace, &log, "received", body + at, rows[i].rest - at < 1000 ? rows[i].rest - at : 1000);
+            tern__trace_bytes(&trace, &log, "received", body + at,
+                              rows[i].rest - at < 1000 ? rows[i].rest - at : 1000);
         tern__trace_bytes(&trace, &log, "received", (const uint8_t *)"\xd0\0", 2);
         free(body);
-        (void)snprintf(want, sizeof want, "received PUBLISH at QoS %u, %zu bytes\nreceived PINGRESP, 2 bytes\n", i == 3,
-                       rows[i].head_len + rows[i].rest);
+        (void)snprintf(want, sizeof want,
+                       "received PUBLISH at QoS %u, %zu bytes\nreceived PINGRESP, 2 bytes\n",
+                       i == 3, rows[i].head_len + rows[i].rest);
         assert_string_equal(l.text, want);
     }
 }
 
-/* Whatever comes: no record reads beyond what came, and it ends. Each case lies in memory of just its size. */
+/* Whatever comes: no record reads beyond what came, and it ends. Each case lies in memory of just
+ * its size. */
 static void nonsense_does_no_harm(void **state)
 {
     (void)state;
@@ -153,8 +161,10 @@ static void nonsense_does_no_harm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_packet_has_its_record),  cmocka_unit_test(cuts_make_no_difference),
-        cmocka_unit_test(pieces_count_as_far_as_they_went), cmocka_unit_test(long_packets_are_passed_over),
+        cmocka_unit_test(every_packet_has_its_record),
+        cmocka_unit_test(cuts_make_no_difference),
+        cmocka_unit_test(pieces_count_as_far_as_they_went),
+        cmocka_unit_test(long_packets_are_passed_over),
         cmocka_unit_test(nonsense_does_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
