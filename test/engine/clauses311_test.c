@@ -1,6 +1,6 @@
-/* The rules of MQTT 3.1.1 that a server can break, or that its bytes put to the test; where one is
- * broken the link is closed without a word. See clauses_test.c. [C17] SPDX-License-Identifier:
- * Apache-2.0 */
+/* The rules of MQTT 3.1.1 that a server can break, or that its bytes put to the test; where one
+ * is broken the link is closed without a word. See clauses_test.c. [C17]
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/steps.h"
 
 #define V3 TERN__V311
@@ -53,6 +53,7 @@ static const steps_row rows[] = {
     {"[MQTT311-3.2.0-1]", V3, GREETING, {"P 1 t", "! 82 40 @ 00 01"}},
     {"[MQTT311-3.2.0-1]", V3, GREETING, {"! 82 d0 00"}},
     {"[MQTT311-3.2.2-1]", V3, GREETING | CLEAN, {"! 82 20 02 01 00"}},
+    {"[MQTT311-3.2.2-1]", V3, CLEAN, {"P 1 t", "/", "O", "G", "! 82 20 02 01 00"}},
     {"[MQTT311-3.2.2-1]", V3, GREETING | PROCESS, {"P 1 t", "! 82 20 02 01 00"}},
     {"[MQTT311-3.2.2-2]",
      V3,

@@ -1,6 +1,7 @@
-/* The rules of MQTT 5 that a server can break, or that its bytes put to the test: a row or some for
- * each, against an engine with a connection in the right state. Where a rule is tested elsewhere,
- * test/data/clauses_elsewhere.tsv says where. [C17] SPDX-License-Identifier: Apache-2.0 */
+/* The rules of MQTT 5 that a server can break, or that its bytes put to the test: a row or some
+ * for each, against an engine with a connection in the right state. Where a rule is tested
+ * elsewhere, test/data/clauses_elsewhere.tsv says where. [C17]
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "engine/steps.h"
 
 #define V5 TERN__V5
@@ -116,6 +117,7 @@ static const steps_row rows[] = {
     {"[MQTT5-3.2.2-1]", V5, GREETING, {"! 81 20 03 02 00 00"}},
     {"[MQTT5-3.2.2-1]", V5, GREETING, {"! 81 20 03 81 00 00"}},
     {"[MQTT5-3.2.2-2]", V5, GREETING | CLEAN, {"! 82 20 03 01 00 00"}},
+    {"[MQTT5-3.2.2-2]", V5, CLEAN, {"P 1 t", "/", "O", "G", "! 82 20 03 01 00 00"}},
     {"[MQTT5-3.2.2-2] [MQTT5-3.2.2-4]", V5, GREETING | PROCESS, {"P 1 t", "! 82 20 03 01 00 00"}},
     {"[MQTT5-3.2.2-3]",
      V5,

@@ -1,5 +1,6 @@
-/* Scripts as text: one row says which rule it is about, what a server sends, and what must come of
- * it. SPDX-License-Identifier: Apache-2.0 */
+/* Scripts as text: one row says which rule it is about, what a server sends, and what must come
+ * of it.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TERN_TEST_ENGINE_STEPS_H
 #define TERN_TEST_ENGINE_STEPS_H
 
@@ -39,6 +40,7 @@ typedef enum steps_flag {
  *   U FILTER     we unsubscribe
  *   k            everything delivered is acknowledged
  *   O            the connection is lost
+ *   G            a new connection: CONNECT goes out, alone
  *   C BYTES      connected again, with this CONNACK
  *   w SECONDS    time passes
  *

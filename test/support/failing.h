@@ -1,6 +1,7 @@
 /* Allocations that fail when a test says so, and a look at what is freed. For programs that are
  * linked with the library's allocator wrapped: test/CMakeLists.txt does that for each unit test
- * that includes this. SPDX-License-Identifier: Apache-2.0 */
+ * that includes this.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TERN_TEST_SUPPORT_FAILING_H
 #define TERN_TEST_SUPPORT_FAILING_H
 

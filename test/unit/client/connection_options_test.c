@@ -1,5 +1,6 @@
-/* Connection options: how to connect, checked as it is set, copied whole, and without secrets when
- * it is gone. SPDX-License-Identifier: Apache-2.0 */
+/* Connection options: how to connect, checked as it is set, copied whole, and without secrets
+ * when it is gone.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,8 +1,7 @@
 /* Mailboxes: what waits for a client's callbacks, in which order it comes, and what is held
- * meanwhile.
- *
- * The client is dispatched by hand and never connects, so that its loop leaves the mailbox to the
- * test. SPDX-License-Identifier: Apache-2.0 */
+ * meanwhile. The client is dispatched by hand and never connects, so that its loop leaves the
+ * mailbox to the test.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,7 @@
 /* Reports: what happens to a link is told as an event, a log record and the client's last error,
- * which say the same.
- *
- * The client is dispatched by hand and never told to connect, so that its loop leaves the link to
- * the test. SPDX-License-Identifier: Apache-2.0 */
+ * which say the same. The client is dispatched by hand and never told to connect, so that its
+ * loop leaves the link to the test.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
