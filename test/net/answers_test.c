@@ -149,6 +149,35 @@ static void a_refused_connect_says_why(void **state)
     rig_free(&r);
 }
 
+/* Bytes that no server starts with. */
+static bool answer_out_of_turn(mock_broker *broker, mock_peer *peer, const tern__packet *packet, void *user_data)
+{
+    (void)broker;
+    (void)user_data;
+    if (packet->type == TERN__CONNECT) mock_send_raw(peer, "\xd0\0", 2);
+    return packet->type == TERN__CONNECT;
+}
+
+/* A code that we sent ourselves is none of the server's: the token of the connect has none. */
+static void a_code_of_ours_is_not_the_servers(void **state)
+{
+    (void)state;
+    rig r;
+    tern_token *token;
+    rig_init(&r);
+    mock_broker_set_script(r.broker, answer_out_of_turn, NULL);
+    assert_int_equal(tern_connection_options_set_version(r.options, TERN_VERSION_5), 0);
+    assert_int_equal(tern_connection_options_set_retry_limit(r.options, 1, 0), 0);
+    assert_int_equal(tern_client_configure(r.client, r.options), 0);
+    assert_int_equal(tern_client_connect(r.client, &token), 0);
+    assert_int_equal(tern_token_wait(token, PATIENCE), TERN_E_PROTOCOL);
+    assert_non_null(strstr(tern_token_error_text(token), "CONNACK"));
+    assert_int_equal(tern_token_reason_count(token), 0);
+    assert_int_equal(tern_token_reason_code(token, 0), -1);
+    tern_token_unref(token);
+    rig_free(&r);
+}
+
 /* The wait for the next attempt ends at once when the application says so. [C18] */
 static void retry_ends_the_wait(void **state)
 {
@@ -244,6 +273,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(limits_are_told),
         cmocka_unit_test(a_refused_connect_says_why),
+        cmocka_unit_test(a_code_of_ours_is_not_the_servers),
         cmocka_unit_test(retry_ends_the_wait),
         cmocka_unit_test(closing_can_be_waited_for_again),
         cmocka_unit_test(looking_changes_no_last_error),
