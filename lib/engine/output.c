@@ -94,15 +94,22 @@ static void stage_control(tern__engine *e)
 
 /* ---- messages ---- */
 
-/* Why the server must not be sent this message; CAUSE_NONE where it may. [MQTT5-3.2.2-11] [MQTT5-3.2.2-14] [MQTT5-3.2.2-15] */
+/* Which limit of the server a message goes beyond; CAUSE_NONE where it keeps to all. [MQTT5-3.2.2-11] [MQTT5-3.2.2-14]
+ * [MQTT5-3.2.2-15] */
+static tern_cause beyond(const tern__engine *e, const tern__entry *entry)
+{
+    if (entry->qos > e->limits.maximum_qos) return TERN_CAUSE_UNSUPPORTED;
+    if (entry->retain && !e->limits.retain_available) return TERN_CAUSE_UNSUPPORTED;
+    if (entry->len > e->limits.maximum_packet_size) return TERN_CAUSE_TOO_LARGE;
+    return TERN_CAUSE_NONE;
+}
+
+/* Why the server must not be sent this message now; CAUSE_NONE where it may. */
 static tern_cause obstacle(const tern__engine *e, const tern__entry *entry, uint64_t now)
 {
     if (entry->expires_us != 0 && now >= entry->expires_us && !entry->left) return TERN_CAUSE_EXPIRED;
-    if (entry->qos > e->limits.maximum_qos) return TERN_CAUSE_UNSUPPORTED;
-    if (entry->retain && !e->limits.retain_available) return TERN_CAUSE_UNSUPPORTED;
     if (entry->has_props && !entry->lose && e->limits.version != TERN__V5) return TERN_CAUSE_UNSUPPORTED;
-    if (entry->len > e->limits.maximum_packet_size) return TERN_CAUSE_TOO_LARGE;
-    return TERN_CAUSE_NONE;
+    return beyond(e, entry);
 }
 
 /* Whether the bytes can go out as they are. */
@@ -275,11 +282,12 @@ static bool stage_redelivery(tern__engine *e, uint64_t now)
 {
     while (e->redeliver != 0 && e->quota > 0) {
         tern__slot *slot = tern__inflight_find(&e->inflight, e->redeliver);
-        tern_cause cause;
-        staging how = stage_entry(e, slot->of.chunk, slot->index, slot->packet_id, true, now, &cause);
+        tern_cause cause = beyond(e, tern__chunk_entry(slot->of.chunk, slot->index));
+        staging how = SKIPPED;
+        if (cause == TERN_CAUSE_NONE) how = stage_entry(e, slot->of.chunk, slot->index, slot->packet_id, true, now, &cause);
         if (how == STUCK) return false;
         e->redeliver = slot->next;
-        if (how == SKIPPED) continue; /* the server takes no packet of that size any more: it stays unanswered */
+        if (how == SKIPPED) continue; /* the server takes none like it any more: it stays unanswered */
         e->quota--;
         e->stats.messages_sent++;
         e->stats.packets_sent++;
