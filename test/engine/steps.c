@@ -217,10 +217,10 @@ static void outcome(play *p, char what, const char *text)
     assert_int_equal(end->reason, reason);
 }
 
-static void answer(play *p, const char *text)
+static void answer(play *p, const char *text, int error)
 {
     tern__completion *end = &p->ends[number(&text, 10)];
-    script_answered(&p->s, end, 0, text);
+    script_answered(&p->s, end, error, text);
 }
 
 /* ---- rows ---- */
@@ -283,6 +283,9 @@ static bool step_of_ours(play *p, char what, const char *rest)
     case 'k':
         tern__engine_ack_through(s->engine, s->epoch, s->last_seq);
         return true;
+    case 'D':
+        tern__engine_disconnect(s->engine, (int)number(&rest, 16), true, s->now);
+        return true;
     case 'O':
         script_offline(s);
         return true;
@@ -306,7 +309,9 @@ static void step_of_end(play *p, char what, const char *rest)
     if (what == '-') {
         assert_null(tern__engine_next_completion(p->s.engine));
     } else if (what == 'a') {
-        answer(p, rest);
+        answer(p, rest, 0);
+    } else if (what == 'z') {
+        answer(p, rest, TERN_E_TOO_LARGE);
     } else {
         assert_true(what != '\0' && strchr("drln", what) != NULL); /* else there is no such step */
         outcome(p, what, rest);

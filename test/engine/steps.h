@@ -39,6 +39,7 @@ typedef enum steps_flag {
  *   S FILTER     we subscribe
  *   U FILTER     we unsubscribe
  *   k            everything delivered is acknowledged
+ *   D RR         we leave with this reason, and the session ends
  *   O            the connection is lost
  *   G            a new connection: CONNECT goes out, alone
  *   C BYTES      connected again, with this CONNACK
@@ -49,6 +50,7 @@ typedef enum steps_flag {
  *   l N          lost with its session
  *   n N          certainly not sent
  *   a N CODES    request N is what ended next: answered with these codes
+ *   z N          too large for the server
  *   -            nothing has ended
  */
 typedef struct steps_row {
