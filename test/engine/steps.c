@@ -163,6 +163,7 @@ static tern__completion *begin(play *p)
     return &p->ends[p->begun++];
 }
 
+/* QoS, topic, payload. */
 static void publish(play *p, const char *text)
 {
     char topic[32];
@@ -172,26 +173,37 @@ static void publish(play *p, const char *text)
     assert_int_equal(script_publish(&p->s, (uint8_t)qos, topic, payload, begin(p)), 0);
 }
 
+static void append(play *p, tern__submission *submission)
+{
+    uint64_t id;
+    submission->publish.topic = (tern__view){(const uint8_t *)"t", 1};
+    submission->completion = begin(p);
+    tern__list_init(&submission->completion->link);
+    assert_int_equal(tern__outbox_append_locked(tern__engine_outbox(p->s.engine), submission, &id),
+                     0);
+    (void)tern__engine_sync_locked(p->s.engine);
+}
+
+static void publish_retained(play *p, const char *text)
+{
+    tern__submission submission = {.publish = {.qos = (uint8_t)number(&text, 10), .retain = true}};
+    append(p, &submission);
+}
+
 /* QoS and seconds. */
 static void publish_expiring(play *p, const char *text)
 {
     const unsigned qos = number(&text, 10);
     const unsigned seconds = number(&text, 10);
-    tern__completion *end = begin(p);
     tern__buf props = {0};
-    uint64_t id;
     assert_int_equal(tern__props_add_number(&props, TERN__PROP_MESSAGE_EXPIRY, seconds), 0);
-    const tern__submission submission = {
-        .publish = {.qos = (uint8_t)qos, .topic = {(const uint8_t *)"t", 1}},
+    tern__submission submission = {
+        .publish = {.qos = (uint8_t)qos},
         .props = {props.data, props.len, UINT64_C(1) << TERN__PROP_MESSAGE_EXPIRY},
         .expires_us = p->s.now + (uint64_t)seconds * SCRIPT_SECOND,
-        .completion = end,
     };
-    tern__list_init(&end->link);
-    assert_int_equal(tern__outbox_append_locked(tern__engine_outbox(p->s.engine), &submission, &id),
-                     0);
+    append(p, &submission);
     tern__buf_deinit(&props);
-    (void)tern__engine_sync_locked(p->s.engine);
 }
 
 static void outcome(play *p, char what, const char *text)
@@ -270,6 +282,9 @@ static bool step_of_ours(play *p, char what, const char *rest)
     switch (what) {
     case 'P':
         publish(p, rest);
+        return true;
+    case 'N':
+        publish_retained(p, rest);
         return true;
     case 'X':
         publish_expiring(p, rest);

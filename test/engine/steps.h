@@ -35,6 +35,7 @@ typedef enum steps_flag {
  *   & TEXT       the last event's server reference
  *
  *   P Q T X      we publish X on topic T; what we begin is numbered 0, 1, ... in a row
+ *   N Q          we publish a retained message on topic t
  *   X Q SECONDS  we publish what expires then, on topic t
  *   S FILTER     we subscribe
  *   U FILTER     we unsubscribe
