@@ -24,6 +24,7 @@
 #include <tern/message.h>
 #include <tern/options.h>
 #include <tern/subscription.h>
+#include <tern/tls.h>
 #include <tern/token.h>
 #include <tern/types.h>
 

@@ -36,12 +36,15 @@ static void cause_text(const tern__failure *failure, char *text, size_t size)
 }
 
 /* What to do about it: what the step knew, else what the server's answer stands for. */
-static const char *hint_of(const tern__failure *failure)
+static const char *hint_of(const tern__link *link, const tern__failure *failure)
 {
     if (failure == NULL) return NULL;
+    const tern__server *server = tern__attempt_server(link);
+    bool tls = server != NULL && server->uri.tls;
     if (failure->hint != NULL && failure->hint[0] != '\0') return failure->hint;
     if (failure->step == TERN_STEP_MQTT && failure->error == TERN_E_CONNECTION_LOST)
-        return "the server closed before CONNACK: is it an MQTT listener, and does it want TLS or WebSocket?";
+        return tls ? "the server closed before CONNACK: is it an MQTT listener, and does it want a client certificate?"
+                   : "the server closed before CONNACK: is it an MQTT listener, and does it want TLS or WebSocket?";
     if (failure->step == TERN_STEP_MQTT && (failure->error == TERN_E_MALFORMED || failure->error == TERN_E_PROTOCOL))
         return "the server does not speak MQTT there: check the port and the URL's scheme";
     if (failure->step == TERN_STEP_MQTT && failure->error == TERN_E_TIMEOUT)
@@ -123,7 +126,7 @@ void tern__report(tern_client *client, tern_event_kind kind, const tern__failure
     if (kind == TERN_EVENT_CONNECTED || kind == TERN_EVENT_CONNECT_FAILED)
         event->elapsed_ms = (uint32_t)((tern__clock_us() - client->link.started_at) / 1000);
     if (failure != NULL) {
-        event->hint = copy_text(hint_of(failure));
+        event->hint = copy_text(hint_of(&client->link, failure));
         event->http_status = failure->http_status;
         event->verify_result = failure->verify_result;
         event->error = failure->error;

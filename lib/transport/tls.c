@@ -81,16 +81,29 @@ static int break_off(tern__tls_stream *self, int rc, const tern__stream_failure 
     return rc;
 }
 
+/* Where writing failed, the peer's alert may have come all the same; looking for it takes nothing out of the stream. */
+static bool peer_said_why(tern__tls_stream *self)
+{
+    char byte;
+    ERR_clear_error();
+    int answer = SSL_peek(self->ssl, &byte, 1);
+    bool said = answer <= 0 && SSL_get_error(self->ssl, answer) == SSL_ERROR_SSL &&
+                ERR_GET_REASON(ERR_peek_error()) > SSL_AD_REASON_OFFSET;
+    if (!said) ERR_clear_error();
+    return said;
+}
+
 /* OpenSSL's failure of an open stream. */
 static int broke(tern__tls_stream *self)
 {
     tern__stream_failure why = {0};
     int os_error = tern__stream_os_error(self->base.next);
-    if (self->ended && os_error != 0) { /* the network's trouble, not TLS's */
+    bool said = self->ended && os_error != 0 && peer_said_why(self);
+    if (self->ended && os_error != 0 && !said) { /* the network's trouble, not TLS's */
         ERR_clear_error();
         return break_off(self, TERN_E_CONNECTION_LOST, NULL);
     }
-    if (self->ended) {
+    if (self->ended && !said) {
         ERR_clear_error();
         why.error = TERN_E_CONNECTION_LOST;
         snprintf(why.text, sizeof why.text,

@@ -212,8 +212,8 @@ void tern__tls_report_handshake(const tern__tls_stream *stream, tern__stream_fai
     }
     if (reason > SSL_AD_REASON_OFFSET) {
         int alert = reason - SSL_AD_REASON_OFFSET;
-        snprintf(failure->text, sizeof failure->text, "%.100s: the server answers alert %d, %s", stream->peer, alert,
-                 SSL_alert_desc_string_long(alert));
+        snprintf(failure->text, sizeof failure->text, "%.100s: the server answers alert %d (%s)", stream->peer, alert,
+                 words != NULL ? words : "unknown");
         failure->fatal = is_fatal_alert(reason);
     } else if (stream->ended) {
         char cause[96] = "the server closed the connection";
