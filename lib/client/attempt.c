@@ -305,6 +305,12 @@ void tern__attempt_end(tern__link *link)
     tern__attempt_forget(link);
 }
 
+bool tern__attempt_may_heal(tern_client *client, const tern__failure *failure)
+{
+    bool of_credentials = failure->reason == 0x86 || failure->reason == 0x87 || failure->error == TERN_E_TLS;
+    return of_credentials && tern__mailbox_asks(&client->mailbox);
+}
+
 /* ---- the application's side ---- */
 
 void tern__attempt_free(tern_attempt *attempt)

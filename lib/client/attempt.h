@@ -7,6 +7,7 @@
 
 #include "client/client.h"
 #include "client/command.h"
+#include "client/link.h"
 
 /* A question to the attempt handler, and the command that carries the answer back. */
 struct tern_attempt {
@@ -28,6 +29,8 @@ void tern__attempt_start(tern_client *client, uint64_t now);
 void tern__attempt_execute(tern_client *client, tern__command *command, uint64_t now);
 /* Gives up what runs, and forgets the attempt's own options. */
 void tern__attempt_end(tern__link *link);
+/* Whether the handler may answer otherwise next time what was refused now: credentials and certificates. [C18] */
+bool tern__attempt_may_heal(tern_client *client, const tern__failure *failure);
 /* The server has answered: the attempt's own options are not needed any more. */
 void tern__attempt_forget(tern__link *link);
 /* The options and the server of the attempt; NULL where there are none yet. */

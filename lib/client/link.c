@@ -137,6 +137,7 @@ void tern__link_lost(tern_client *client, const tern__failure *failure, uint64_t
     if (!was_up && told.step == TERN_STEP_SESSION) told.step = TERN_STEP_MQTT;
     bool again = fall_back(link, &told, state == TERN__LINK_GREETING);
     bool done = link->closing && !still_drains(client, now);
+    if (told.fatal && tern__attempt_may_heal(client, &told)) told.fatal = false;
     bool final = done || (!again && told.fatal && !link->options->retry_refused);
     size_t server = link->server;
     int64_t delay = final ? -1 : again ? 0 : plan_retry(link, was_up);

@@ -77,8 +77,10 @@ static void lose_stream(tern_client *client, int rc, uint64_t now)
         lose(client, rc, tern__stream_os_error(stream), now);
         return;
     }
+    /* TLS 1.3 tells only after the handshake that the server wants a certificate. */
+    bool opening = client->link.state == TERN__LINK_GREETING && why.step != TERN_STEP_NONE;
     tern__failure failure = {.error = why.error != 0 ? why.error : rc,
-                             .step = TERN_STEP_SESSION,
+                             .step = opening ? why.step : TERN_STEP_SESSION,
                              .os_error = why.os_error,
                              .reason = -1,
                              .text = why.text,
