@@ -71,7 +71,7 @@ typedef struct tern__link {
 /* Counters of the client itself; the engine has its own. Under the client's lock. */
 typedef struct tern__client_counters {
     uint64_t published_bytes;
-    uint64_t rejected; /* refused with OUTBOX_FULL or by a blocking deadline */
+    uint64_t rejected; /* publishes with good arguments that were not accepted */
     uint64_t connects;
     uint64_t connect_failures;
     uint64_t disconnects;

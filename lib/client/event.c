@@ -40,7 +40,7 @@ const char *tern_event_kind_name(tern_event_kind kind)
 
 int tern_event_error(const tern_event *event)
 {
-    return event != NULL ? event->error : TERN_E_INVALID;
+    return event != NULL ? event->error : 0;
 }
 
 const char *tern_event_text(const tern_event *event)

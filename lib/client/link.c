@@ -157,7 +157,7 @@ static void finish_connects(tern_client *client, const tern__failure *failure, c
         tern_token *token = TERN__CONTAINER(node, tern_token, link);
         if (failure != NULL) {
             const char *why = failure->reason_string;
-            token->completion.reason = failure->reason;
+            token->completion.reason = failure->error == TERN_E_REFUSED ? failure->reason : -1; /* else it is ours */
             token->completion.reason_string = why != NULL && why[0] != '\0' ? tern__strdup(why) : NULL;
         }
         tern__token_finish_error(token, failure != NULL ? failure->error : 0, text);

@@ -128,6 +128,7 @@ bool tern__mailbox_push_token(tern__mailbox *mailbox, tern_token *token)
     bool open = !mailbox->closed;
     if (open) {
         tern__list_append(&mailbox->tokens, &token->link);
+        mailbox->token_count++;
         make_ready_locked(mailbox);
     }
     unlock(mailbox);
@@ -286,12 +287,14 @@ static bool event_due_locked(const tern__mailbox *mailbox)
     return !mailbox->handles || event->blocks_before <= mailbox->blocks_done;
 }
 
-/* Blocks take turns with the rest, so that neither starves the other. */
+/* Blocks take turns with the rest, and tokens with batches of ranges, so that none starves another. A token that ended comes
+ * after the outcomes that were there before it. */
 static unit next_unit_locked(const tern__mailbox *mailbox)
 {
     bool block = mailbox->handles && !tern__list_empty(&mailbox->blocks);
     if (event_due_locked(mailbox)) return UNIT_EVENT;
     if (block && !mailbox->block_last) return UNIT_BLOCK;
+    if (mailbox->tokens_due != 0) return UNIT_TOKEN;
     if (mailbox->range_count != 0) return UNIT_RANGES;
     if (!tern__list_empty(&mailbox->tokens)) return UNIT_TOKEN;
     if (block) return UNIT_BLOCK;
@@ -332,6 +335,7 @@ static void run_ranges_locked(tern__mailbox *mailbox)
     mailbox->range_count = 0;
     mailbox->spare = NULL;
     mailbox->spare_cap = 0;
+    mailbox->tokens_due = mailbox->token_count;
     tern_delivery_callback callback = mailbox->on_delivery;
     void *data = mailbox->delivery_data;
     unlock(mailbox);
@@ -348,6 +352,8 @@ static void run_ranges_locked(tern__mailbox *mailbox)
 static void run_token_locked(tern__mailbox *mailbox)
 {
     tern_token *token = TERN__CONTAINER(tern__list_shift(&mailbox->tokens), tern_token, link);
+    mailbox->token_count--;
+    if (mailbox->tokens_due != 0) mailbox->tokens_due--;
     unlock(mailbox);
     tern__token_run(token);
     lock(mailbox);

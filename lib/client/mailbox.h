@@ -27,6 +27,8 @@ struct tern__mailbox {
     uint64_t blocks_done;
     tern__list events;
     tern__list tokens;   /* ended, with a callback to run */
+    size_t token_count;
+    size_t tokens_due;   /* the first ones, which ended before the last batch of ranges was taken: no batch overtakes them */
     tern__list receivers; /* tokens that wait for a message */
     tern__range *ranges;
     size_t range_count;

@@ -193,7 +193,7 @@ static void expiry_is_told_behind_a_full_window(void **state)
     script_free(&s);
 }
 
-/* [C2] What went out in a lost session may have arrived: whatever stops it now, NOT_SENT would be untrue. */
+/* [C2] [MQTT5-4.3.3-7] What went out in a lost session may have arrived: whatever stops it now, NOT_SENT would be untrue. */
 static void what_went_out_is_never_not_sent(void **state)
 {
     (void)state;
