@@ -103,6 +103,7 @@ struct tern_client {
     bool configured;
     bool connecting;   /* told to connect, and not stopped since */
     bool closing;      /* tern_client_close() was called: no further commands */
+    bool closed;       /* nobody can join closing any more */
     bool quiet;        /* closed, and no callback runs any more */
     bool released;     /* tern_client_free() let go of the loop */
     bool free_when_quiet;
