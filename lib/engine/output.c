@@ -124,6 +124,8 @@ static int left_props(const tern__entry *entry, const tern__props *props, uint64
     int rc = tern__buf_append(out, props->data, props->len);
     if (rc != 0 || entry->expires_us == 0) return rc;
     uint64_t left = now < entry->expires_us ? (entry->expires_us - now + 999999) / 1000000 : 1;
+    uint32_t given = tern__props_number(props, TERN__PROP_MESSAGE_EXPIRY, 1);
+    if (left > given && given != 0) left = given; /* the publisher's clock may be ahead of `now` */
     tern__props_remove(out, TERN__PROP_MESSAGE_EXPIRY);
     return tern__props_add_number(out, TERN__PROP_MESSAGE_EXPIRY, (uint32_t)left);
 }
