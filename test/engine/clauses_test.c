@@ -431,6 +431,7 @@ static const steps_row rows[] = {
     {"[V5-U-02]", V5, 0, {"! 81 30 ff ff ff ff 7f"}},
     {"[V5-U-02]", V5, 0, {"! 81 30 ff ff ff 80 01"}},
     {"[V5-U-03]", V5, 0, {"! 81 d0 @ 00"}},
+    {"[V5-U-03]", V5, GREETING, {"! 81 20 @ 00 00"}}, /* 3.1.1's form accepts nothing */
     {"[V5-U-03]", V5, 0, {"! 81 32 @ 00 01 'a' 00"}},
     {"[V5-U-03]", V5, 0, {"U f", "/", "! 81 b0 @ 00"}},
     {"[V5-U-04]", V5, 0, {"! 81 30 @ 00 01 'a' 02 04 00"}},
@@ -451,7 +452,7 @@ static const steps_row rows[] = {
     {"[V5-U-14]",
      V5,
      0,
-     {"< 30 @ 00 01 'a' 02 01 01 ff", "= a=\xff/0;"}}, /* the application judges it */
+     {"< 30 @ 00 01 'a' 02 01 01 ff", "= a=\xff/0;", "> "}}, /* the application judges it */
     {"[V5-U-15]", V5, 0, {"E 9c e0 @ 9c 07 1c 00 04 'else'", "& else"}},
     {"[V5-U-15]", V5, GREETING, {"R 9d 20 @ 00 9d 07 1c 00 04 'else'", "& else"}},
     {"[V5-U-17]", V5, 0, {"P 1 t", "/", "< 40 @ 00 01 00", "d 0 00"}},

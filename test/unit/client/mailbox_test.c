@@ -368,6 +368,39 @@ static void what_nobody_takes_is_told_and_acknowledged(void **state)
     rig_free(&r);
 }
 
+static void count_message(tern_client *client, const tern_message *message, void *user_data)
+{
+    (void)client;
+    assert_string_equal(tern_message_topic(message), "a/b/c/d/e/f");
+    ++*(unsigned *)user_data;
+}
+
+/* However many handlers match, each has the message once, and the general one has it not. */
+static void every_matching_handler_is_called_once(void **state)
+{
+    (void)state;
+    enum { LEVELS = 6, HANDLERS = 1 << LEVELS };
+    rig r;
+    unsigned calls[HANDLERS] = {0};
+    rig_init(&r);
+    assert_int_equal(tern_client_set_message_handler(r.client, on_message, &r), 0);
+    for (unsigned wanted = 1; wanted <= HANDLERS; wanted++) { /* with one more each time */
+        char filter[2 * LEVELS];
+        for (unsigned level = 0; level < LEVELS; level++) {
+            filter[2 * level] = ((wanted - 1) >> level & 1) != 0 ? '+' : (char)('a' + level);
+            filter[2 * level + 1] = level + 1 < LEVELS ? '/' : '\0';
+        }
+        assert_int_equal(
+            tern_client_set_filter_handler(r.client, filter, count_message, &calls[wanted - 1]), 0);
+        push(&r, "a/b/c/d/e/f", "x");
+        run(&r);
+        for (unsigned i = 0; i < HANDLERS; i++)
+            assert_int_equal(calls[i], i < wanted ? wanted - i : 0);
+    }
+    expect(&r, "");
+    rig_free(&r);
+}
+
 /* Received by hand: in order, one by one, each acknowledged by being handed over; what is left goes
  * to a handler. */
 static void receiving_by_hand(void **state)
@@ -641,6 +674,7 @@ int main(void)
         cmocka_unit_test(outcomes_that_nobody_asks_for_cost_nothing),
         cmocka_unit_test(a_range_without_memory_is_not_taken),
         cmocka_unit_test(what_nobody_takes_is_told_and_acknowledged),
+        cmocka_unit_test(every_matching_handler_is_called_once),
         cmocka_unit_test(receiving_by_hand),
         cmocka_unit_test(receiving_without_memory),
         cmocka_unit_test(the_peak_stays),

@@ -35,6 +35,8 @@ typedef struct rig {
     int reason;
     int64_t retry_ms;
     uint32_t attempt;
+    tern_version version;
+    int64_t maximum_qos;
     unsigned events;
 } rig;
 
@@ -63,6 +65,8 @@ static void on_event(tern_client *client, const tern_event *event, void *user_da
     r->reason = tern_event_reason_code(event);
     r->retry_ms = tern_event_retry_delay(event);
     r->attempt = tern_event_attempt(event);
+    r->version = tern_event_version(event);
+    r->maximum_qos = tern_event_limit(event, TERN_LIMIT_MAXIMUM_QOS);
     copy(r->text, sizeof r->text, tern_event_text(event));
     copy(r->server, sizeof r->server, tern_event_server(event));
     copy(r->reason_string, sizeof r->reason_string, tern_event_reason_string(event));
@@ -241,6 +245,25 @@ static void levels(void **state)
     rig_free(&r);
 }
 
+/* What was agreed on is told of CONNECTED, and of nothing else. */
+static void what_was_agreed_on(void **state)
+{
+    (void)state;
+    rig r;
+    rig_init(&r);
+    for (int version = TERN__V311; version <= TERN__V5; version++) {
+        r.client->link.version = version;
+        report(&r, TERN_EVENT_CONNECTED, NULL, -1);
+        assert_int_equal(r.version, version);
+        assert_non_null(strstr(r.text, version == TERN__V5 ? "MQTT 5" : "MQTT 3.1.1"));
+        assert_true(r.maximum_qos >= 0);
+        report(&r, TERN_EVENT_CONNECTING, NULL, -1);
+        assert_int_equal(r.version, TERN_VERSION_AUTO);
+        assert_true(r.maximum_qos == -1);
+    }
+    rig_free(&r);
+}
+
 /* Where memory runs out for the event, or for one of its texts, the log and the last error have it.
  * [C19] */
 static void memory_runs_out(void **state)
@@ -282,6 +305,7 @@ int main(void)
         cmocka_unit_test(every_failure_has_words),
         cmocka_unit_test(words_of_the_server_do_no_harm),
         cmocka_unit_test(levels),
+        cmocka_unit_test(what_was_agreed_on),
         cmocka_unit_test(memory_runs_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
