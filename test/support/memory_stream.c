@@ -10,6 +10,7 @@ static int memory_read(tern__stream *stream, void *data, size_t len, size_t *n)
 {
     memory_stream *self = (memory_stream *)stream;
     *n = 0;
+    self->reads++;
     if (self->repeats && self->taken == self->input_len) self->taken = 0;
     size_t left = self->input_len - self->taken;
     if (left == 0) return self->end != 0 ? self->end : TERN_E_AGAIN;

@@ -12,6 +12,7 @@ typedef struct memory_stream {
     const uint8_t *input; /* borrowed */
     size_t input_len;
     size_t taken;    /* of the input */
+    unsigned reads;  /* calls */
     size_t step;     /* a read gives, and a write takes, up to so many bytes */
     int end;         /* what reads answer after the input; 0: TERN_E_AGAIN */
     bool repeats;    /* the input begins anew instead */

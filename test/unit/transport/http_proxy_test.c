@@ -267,6 +267,10 @@ static void short_memory_is_told(void **state)
     assert_int_equal(rc, 0);
 }
 
+#define TEN "0123456789"
+#define HUNDRED TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+#define LONG_TEXT HUNDRED HUNDRED HUNDRED
+
 /* [C20]: neither the password nor its Base64 is in a block that was given back. */
 static void secrets_are_cleansed(void **state)
 {
@@ -280,6 +284,16 @@ static void secrets_are_cleansed(void **state)
         wire w;
         put_filter(&w, NULL, &guarded, "h", proxy_answers[i % 2]);
         if (i < 2) (void)wire_open(&w, &failure); /* else closed before anything went out */
+        wire_tear_down(&w);
+    }
+    /* Nor does a request of any length leave a piece behind by growing. */
+    for (size_t len = 0; len < 300; len++) {
+        char password[400];
+        tern__proxy proxy = guarded;
+        wire w;
+        snprintf(password, sizeof password, "%s%.*s", pass_word, (int)len, LONG_TEXT);
+        proxy.password = password;
+        put_filter(&w, NULL, &proxy, "h", proxy_answers[0]);
         wire_tear_down(&w);
     }
     secrets[0] = secrets[1] = NULL;

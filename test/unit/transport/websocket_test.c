@@ -358,6 +358,7 @@ static const answer_row answers[] = {
     {"HTTP/1.1 200 OK\r\n\r\n<html><body>hi", 200, "HTTP 200 OK", "a web server answers"},
     {"HTTP/1.1 301 Moved\r\nLocation: https://b.example/ws?token=secret\r\n\r\n", 301, "HTTP 301",
      "redirects are not followed: use the address itself: https://b.example/ws"},
+    {"HTTP/1.1 308 x\r\nLocation: https://a\tb\r\n\r\n", 308, "HTTP 308", "https://a?b"},
     {"HTTP/1.1 302 Found\r\n\r\n", 302, "HTTP 302", "redirects are not followed"},
     {"HTTP/1.1 405 No\r\n\r\n", 405, "HTTP 405", "no WebSocket listener"},
     {"HTTP/1.1 407 Log in\r\n\r\n", 407, "HTTP 407", "a proxy in between"},
@@ -410,6 +411,7 @@ static void check_answer(const answer_row *row, const fault_plan *plan)
     assert_false(failure.fatal);
     check_has(failure.text, "broker.example:8080: ");
     assert_null(strstr(failure.hint, "secret"));
+    assert_null(strchr(failure.text, '<')); /* a page of HTML is not for a log */
     /* How much of the body is there depends on when it came. */
     if (plan == NULL) check_has(failure.text, row->text);
     check_has(failure.hint, row->hint);
@@ -1045,6 +1047,53 @@ static void room_is_told_once_it_is_there(void **state)
     wire_tear_down(&w);
 }
 
+/* Who hears that there is room can write: the rest of the frame before has gone out. */
+static void room_is_room_for_a_frame(void **state)
+{
+    (void)state;
+    fault_plan plan = FAULT_NONE;
+    wire w;
+    plan.write_max = 300;
+    plan.write_again_percent = 40;
+    open_filter(&w, &plan, &plain);
+    for (unsigned i = 0; i < 300; i++) {
+        static uint8_t block[2000];
+        tern__iov piece = {block, sizeof block};
+        size_t n = 0;
+        assert_int_equal(tern__stream_write(w.stream, &piece, 1, &n), 0);
+        assert_int_equal(n, sizeof block);
+        assert_int_equal(tern__stream_watch(w.stream, false, true), 0);
+        for (w.ready = 0; w.ready == 0;)
+            wire_turn(&w);
+    }
+    wire_tear_down(&w);
+}
+
+/* What a write left behind goes out without another call of the user's. */
+static void half_a_frame_goes_out_by_itself(void **state)
+{
+    (void)state;
+    for (uint32_t seed = 1; seed < 20; seed++) {
+        fault_plan plan = FAULT_NONE;
+        wire w;
+        size_t n = 0;
+        plan.seed = seed;
+        plan.write_max = 5;
+        plan.write_again_percent = 60;
+        open_filter(&w, &plan, &plain);
+        assert_int_equal(tern__stream_watch(w.stream, true, false), 0);
+        tern__iov piece = {(void *)(uintptr_t) "a text of some length", 21};
+        assert_int_equal(tern__stream_write(w.stream, &piece, 1, &n), 0);
+        assert_int_equal(n, 21);
+        w.ready = 0;
+        frame found = hear_frame(&w, 0);
+        assert_int_equal(found.header.len, 21);
+        assert_memory_equal(found.payload, "a text of some length", 21);
+        assert_int_equal(w.ready, 0);
+        wire_tear_down(&w);
+    }
+}
+
 static void a_user_may_close_in_its_turn(void **state)
 {
     (void)state;
@@ -1095,14 +1144,20 @@ static void finishing_is_a_close_frame_and_the_end(void **state)
     wire_tear_down(&w);
 }
 
-/* A close that finds no room follows what is before it. */
+/* A close that finds no room follows what is before it, and nothing follows it, not even a pong that
+ * was due. */
 static void finishing_waits_for_room(void **state)
 {
     (void)state;
+    char data[4];
+    size_t n;
     wire w;
     open_filter(&w, NULL, &plain);
     w.deaf = true;
     size_t taken = stuff(&w);
+    say_frame(&w, 0x89, "late", 4);
+    wire_speak(&w);
+    assert_int_equal(tern__stream_read(w.stream, data, sizeof data, &n), TERN_E_AGAIN);
     assert_int_equal(tern__stream_finish(w.stream), 0);
     assert_int_equal(tern__stream_watch(w.stream, true, false), 0);
     wire_turn(&w);
@@ -1256,6 +1311,26 @@ static void endless_pings_do_not_keep_the_thread(void **state)
     close_over(&below, &w);
 }
 
+/* A short read tells that the stream below is drained, and is not followed by another; the answer to
+ * a ping leaves with it. */
+static void a_short_read_is_the_only_one(void **state)
+{
+    (void)state;
+    memory_stream below;
+    wire w;
+    char data[64];
+    size_t n;
+    tern__stream *filter = open_over(&below, &w);
+    memory_stream_put(&below, "\x82\x02hi\x89\x00\x82\x01!", 9, 0);
+    below.reads = 0;
+    assert_int_equal(tern__stream_read(filter, data, sizeof data, &n), 0);
+    assert_int_equal(n, 3);
+    assert_memory_equal(data, "hi!", 3);
+    assert_int_equal(below.reads, 1);
+    assert_int_equal(below.output.len, 6); /* the pong */
+    close_over(&below, &w);
+}
+
 /* What the stream below knows of its end is not hidden by ours. */
 static void the_words_of_the_stream_below_are_kept(void **state)
 {
@@ -1382,6 +1457,8 @@ int main(void)
         cmocka_unit_test(a_flood_of_pings_keeps_no_memory),
         cmocka_unit_test(a_pong_waits_for_room),
         cmocka_unit_test(room_is_told_once_it_is_there),
+        cmocka_unit_test(room_is_room_for_a_frame),
+        cmocka_unit_test(half_a_frame_goes_out_by_itself),
         cmocka_unit_test(a_user_may_close_in_its_turn),
         cmocka_unit_test(finishing_is_a_close_frame_and_the_end),
         cmocka_unit_test(finishing_waits_for_room),
@@ -1389,6 +1466,7 @@ int main(void)
         cmocka_unit_test(a_break_keeps_its_reason),
         cmocka_unit_test(what_was_said_before_a_break_is_read),
         cmocka_unit_test(endless_pings_do_not_keep_the_thread),
+        cmocka_unit_test(a_short_read_is_the_only_one),
         cmocka_unit_test(the_words_of_the_stream_below_are_kept),
         cmocka_unit_test(a_poller_without_memory_ends_the_stream),
         cmocka_unit_test(a_break_found_by_the_filter_is_told),
