@@ -68,7 +68,7 @@ static void servers_keep_their_order(void **state)
     memset(url, 'x', sizeof url - 1);
     assert_int_equal(tern_connection_options_add_server(options, "tcp://us:pw@[::1]:99"), 0);
     assert_int_equal(tern_connection_options_add_server(options, "mqtt://"), TERN_E_URL);
-    assert_int_equal(tern_connection_options_add_server(options, "mqtts://a"), TERN_E_UNSUPPORTED);
+    assert_int_equal(tern_connection_options_add_server(options, "mqtt+quic://a"), TERN_E_URL);
     assert_int_equal(tern_connection_options_add_server(options, NULL), TERN_E_INVALID);
     assert_int_equal(tern_connection_options_add_server(options, "unix:///run/broker"), 0);
     assert_int_equal(options->server_count, 3);
