@@ -56,6 +56,15 @@ typedef enum tern_limit {
     TERN_LIMIT_SHARED_SUBSCRIPTION = 10     /**< shared subscriptions */
 } tern_limit;
 
+/** What can be read of a certificate. */
+typedef enum tern_certificate_field {
+    TERN_CERTIFICATE_SUBJECT = 1,    /**< whose it is ("CN=broker.example") */
+    TERN_CERTIFICATE_ISSUER = 2,     /**< who signed it */
+    TERN_CERTIFICATE_NAMES = 3,      /**< the DNS names and IP addresses that it is for, ", " between them */
+    TERN_CERTIFICATE_NOT_BEFORE = 4, /**< from when it is valid */
+    TERN_CERTIFICATE_NOT_AFTER = 5   /**< until when */
+} tern_certificate_field;
+
 /** Told of a lifecycle event. */
 typedef void (*tern_event_callback)(tern_client *client, const tern_event *event, void *user_data);
 /** Told of the outcomes of published messages, a range of ids at a time. */
@@ -101,6 +110,20 @@ TERN_API uint32_t tern_event_elapsed(const tern_event *event);
 /** HTTP status of a proxy or WebSocket server that said no; 0 where there was none. (RFC 9110 section
  * 15) */
 TERN_API int tern_event_http_status(const tern_event *event);
+/** Version of TLS, of CONNECTED and of CONNECT_FAILED from that step on ("TLSv1.3"); NULL without TLS. */
+TERN_API const char *tern_event_tls_version(const tern_event *event);
+/** Cipher that was agreed on, as above. */
+TERN_API const char *tern_event_tls_cipher(const tern_event *event);
+/** Application protocol that was agreed on (ALPN); NULL where there is none. (RFC 7301) */
+TERN_API const char *tern_event_tls_protocol(const tern_event *event);
+/** 1 where an earlier TLS session was resumed. */
+TERN_API int tern_event_tls_resumed(const tern_event *event);
+/** Number of certificates that the server showed, its own first; 0 without TLS, for a resumed session and
+ * with a pre-shared key. */
+TERN_API size_t tern_event_certificate_count(const tern_event *event);
+/** A field of a certificate, in words; NULL beyond the last one. Also of certificates that were refused. */
+TERN_API const char *tern_event_certificate(const tern_event *event, size_t index,
+                                            tern_certificate_field field);
 /** What is wrong with the server's certificate, one of OpenSSL's X509_V_ERR_* codes; 0 where nothing is.
  * The text has it in words. */
 TERN_API int32_t tern_event_verify_result(const tern_event *event);

@@ -99,7 +99,8 @@ static void fill_config(const tern__link *link, tern__connect_config *config)
     };
 }
 
-static void on_opened(void *user_data, tern__stream *stream, const char *peer, const tern__stream_failure *failed)
+static void on_opened(void *user_data, tern__stream *stream, const char *peer, const tern__stream_failure *failed,
+                      const tern__tls_info *tls)
 {
     tern_client *client = user_data;
     tern__link *link = &client->link;
@@ -115,6 +116,7 @@ static void on_opened(void *user_data, tern__stream *stream, const char *peer, c
                                  .hint = failed->hint,
                                  .http_status = failed->http_status,
                                  .verify_result = failed->verify_result,
+                                 .tls = tls,
                                  .fatal = failed->fatal};
         tern__link_lost(client, &failure, now);
     } else {
@@ -241,6 +243,8 @@ void tern__attempt_start(tern_client *client, uint64_t now)
 {
     tern__link *link = &client->link;
     tern__attempt_forget(link);
+    tern__free(link->own_server);
+    link->own_server = NULL;
     if (!take_options(client)) return;
     if (!tern__mailbox_asks(&client->mailbox)) {
         begin(client, now);
@@ -285,6 +289,7 @@ void tern__attempt_execute(tern_client *client, tern__command *command, uint64_t
     } else {
         link->own = attempt->options;
         attempt->options = NULL;
+        link->own_server = tern__strdup(link->own->servers[0].uri.display); /* the event tells the wrong one without memory */
         begin(client, now);
     }
     tern__attempt_free(attempt);

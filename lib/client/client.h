@@ -48,6 +48,7 @@ typedef struct tern__link {
     tern__connect *connecting;
     tern__stream *stream;
     tern__source source; /* the stream's readiness */
+    char *own_server;           /* display URL of the last attempt's own server; NULL: that of `options` */
     tern__proxy proxy;          /* of the environment, for this attempt */
     char peer[112];      /* the socket's other end in words; "" before it is open */
     uint64_t started_at; /* of the attempt */

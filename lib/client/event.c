@@ -21,6 +21,7 @@ void tern__event_free(tern_event *event)
     if (event == NULL) return;
     tern__attempt_free(event->question);
     tern__free(event->response_info);
+    tern__free(event->tls);
     tern__free(event->hint);
     tern__free(event->peer);
     tern__free(event->reason_string);
@@ -107,6 +108,45 @@ int tern_event_http_status(const tern_event *event)
 int32_t tern_event_verify_result(const tern_event *event)
 {
     return event != NULL ? (int32_t)event->verify_result : 0;
+}
+
+const char *tern_event_tls_version(const tern_event *event)
+{
+    return event != NULL && event->tls != NULL ? event->tls->version : NULL;
+}
+
+const char *tern_event_tls_cipher(const tern_event *event)
+{
+    return event != NULL && event->tls != NULL ? event->tls->cipher : NULL;
+}
+
+const char *tern_event_tls_protocol(const tern_event *event)
+{
+    return event != NULL && event->tls != NULL && event->tls->alpn[0] != '\0' ? event->tls->alpn : NULL;
+}
+
+int tern_event_tls_resumed(const tern_event *event)
+{
+    return event != NULL && event->tls != NULL && event->tls->resumed;
+}
+
+size_t tern_event_certificate_count(const tern_event *event)
+{
+    return event != NULL && event->tls != NULL ? event->tls->count : 0;
+}
+
+const char *tern_event_certificate(const tern_event *event, size_t index, tern_certificate_field field)
+{
+    if (index >= tern_event_certificate_count(event)) return NULL;
+    const tern__tls_certificate *it = &event->tls->chain[index];
+    switch (field) {
+    case TERN_CERTIFICATE_SUBJECT: return it->subject;
+    case TERN_CERTIFICATE_ISSUER: return it->issuer;
+    case TERN_CERTIFICATE_NAMES: return it->names;
+    case TERN_CERTIFICATE_NOT_BEFORE: return it->not_before;
+    case TERN_CERTIFICATE_NOT_AFTER: return it->not_after;
+    }
+    return NULL;
 }
 
 const char *tern_event_server(const tern_event *event)

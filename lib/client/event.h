@@ -7,6 +7,7 @@
 
 #include "base/list.h"
 #include "engine/engine.h"
+#include "transport/tls.h"
 
 struct tern_event {
     tern__list link; /* in a mailbox */
@@ -28,6 +29,7 @@ struct tern_event {
     int http_status;
     long verify_result;
     uint32_t elapsed_ms;
+    tern__tls_info *tls; /* allocated, or NULL: no TLS */
     char *reason_string;
     char *reference;
     char *server;

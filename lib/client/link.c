@@ -25,6 +25,7 @@ void tern__link_init(tern__link *link)
 void tern__link_deinit(tern__link *link)
 {
     tern__attempt_end(link);
+    tern__free(link->own_server);
     tern_connection_options_free(link->options);
 }
 
@@ -169,7 +170,6 @@ static void on_connected(tern_client *client, uint64_t now)
 {
     tern__link *link = &client->link;
     link->state = TERN__LINK_UP;
-    tern__attempt_forget(link);
     link->deadline = UINT64_MAX;
     link->tried = 0;
     link->falling_back = false;
@@ -184,6 +184,7 @@ static void on_connected(tern_client *client, uint64_t now)
     tern__mutex_unlock(&client->lock);
     atomic_store(&client->connected, true);
     tern__report(client, TERN_EVENT_CONNECTED, NULL, -1);
+    tern__attempt_forget(link);
     finish_connects(client, NULL, NULL);
 }
 

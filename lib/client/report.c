@@ -12,6 +12,7 @@
 static const char *server_text(const tern_client *client)
 {
     const tern__server *server = tern__attempt_server(&client->link);
+    if (client->link.own_server != NULL) return client->link.own_server;
     return server != NULL ? server->uri.display : "";
 }
 
@@ -109,6 +110,18 @@ static tern_log_level level_of(tern_event_kind kind, const tern__failure *failur
     return kind == TERN_EVENT_STOPPED ? TERN_LOG_ERROR : TERN_LOG_WARNING;
 }
 
+/* What TLS agreed on, of an attempt that worked or failed; NULL where it has no part, or without memory. */
+static tern__tls_info *tls_of(const tern_client *client, tern_event_kind kind, const tern__failure *failure)
+{
+    if (kind == TERN_EVENT_CONNECT_FAILED && failure != NULL && failure->tls != NULL)
+        return tern__memdup(failure->tls, sizeof *failure->tls);
+    const tern__server *server = tern__attempt_server(&client->link);
+    if (kind != TERN_EVENT_CONNECTED || client->link.stream == NULL || server == NULL || !server->uri.tls) return NULL;
+    tern__tls_info *info = tern__malloc(sizeof *info);
+    if (info != NULL) (void)tern__tls_describe(client->link.stream, info);
+    return info;
+}
+
 void tern__report(tern_client *client, tern_event_kind kind, const tern__failure *failure, int64_t retry_ms)
 {
     char text[1000] = "";
@@ -123,6 +136,7 @@ void tern__report(tern_client *client, tern_event_kind kind, const tern__failure
     event->server = copy_text(server_text(client));
     event->text = copy_text(text);
     event->peer = copy_text(client->link.peer);
+    event->tls = tls_of(client, kind, failure);
     if (kind == TERN_EVENT_CONNECTED || kind == TERN_EVENT_CONNECT_FAILED)
         event->elapsed_ms = (uint32_t)((tern__clock_us() - client->link.started_at) / 1000);
     if (failure != NULL) {

@@ -38,6 +38,15 @@ static void free_attempt(tern__connect *attempt)
     tern__free(attempt);
 }
 
+/* What TLS knows of the other side; NULL where it had no part, or without memory. */
+static tern__tls_info *describe(const tern__connect *attempt)
+{
+    tern__tls_info *info = tern__malloc(sizeof *info);
+    if (info == NULL || tern__tls_describe(attempt->stream, info)) return info;
+    tern__free(info);
+    return NULL;
+}
+
 static void finish(tern__connect *attempt, const tern__stream_failure *failure)
 {
     tern__connect_callback callback = attempt->callback;
@@ -45,9 +54,11 @@ static void finish(tern__connect *attempt, const tern__stream_failure *failure)
     tern__stream *stream = failure == NULL ? attempt->stream : NULL;
     char peer[sizeof attempt->peer];
     memcpy(peer, attempt->peer, sizeof peer);
+    tern__tls_info *tls = failure != NULL && attempt->stage >= STAGE_TLS ? describe(attempt) : NULL;
     if (stream != NULL) attempt->stream = NULL;
     free_attempt(attempt);
-    callback(user_data, stream, peer[0] != '\0' ? peer : NULL, failure);
+    callback(user_data, stream, peer[0] != '\0' ? peer : NULL, failure, tls);
+    tern__free(tls);
 }
 
 static bool uses_proxy(const tern__connect_plan *plan)

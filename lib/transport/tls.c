@@ -428,7 +428,7 @@ bool tern__tls_describe(const tern__stream *stream, tern__tls_info *info)
     const STACK_OF(X509) *chain = SSL_get_peer_cert_chain(ssl);
     for (int i = 0; i < sk_X509_num(chain) && info->count < TERN__TLS_CHAIN_MAX; i++)
         tern__tls_certificate_read(sk_X509_value(chain, i), &info->chain[info->count++]);
-    return true;
+    return SSL_get_current_cipher(ssl) != NULL || info->count != 0;
 }
 
 #else /* a build without TLS */

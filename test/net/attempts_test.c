@@ -150,6 +150,11 @@ static void it_may_name_another_server(void **state)
     r.asked.url = url;
     if (tern_client_connect_wait(r.client, PATIENCE) != 0) fail_msg("%s", tern_client_error_text(r.client));
     assert_string_equal(watch_last(&r.watch, TERN_EVENT_CONNECTING).server, url);
+    assert_true(watch_wait(&r.watch, TERN_EVENT_CONNECTED, 1, PATIENCE));
+    assert_string_equal(watch_last(&r.watch, TERN_EVENT_CONNECTED).server, url);
+    mock_broker_cut(r.broker);
+    assert_true(watch_wait(&r.watch, TERN_EVENT_DISCONNECTED, 1, PATIENCE));
+    assert_string_equal(watch_last(&r.watch, TERN_EVENT_DISCONNECTED).server, url);
     rig_free(&r);
 }
 
