@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs a program against a mosquitto of its own: with-broker.sh PROGRAM [ARG...] gets the broker's URL as its last argument;
-# with-broker.sh --quickstart PROGRAM starts its broker by itself. Status 77: there is no mosquitto.
+# with-broker.sh --quickstart PROGRAM [--tls | --wss] starts its broker by itself. Status 77: there is no mosquitto.
 # SPDX-License-Identifier: Apache-2.0
 set -euo pipefail
 mosquitto=$(PATH=$PATH:/usr/sbin:/usr/local/sbin command -v mosquitto) || {
@@ -16,7 +16,8 @@ cleanup() {
 trap cleanup EXIT
 
 if [ "$1" = --quickstart ]; then
-    "$2" "$mosquitto" "$scratch"
+    [ $# -eq 2 ] || "$(dirname "${BASH_SOURCE[0]}")/make-certificates.sh" "$scratch"
+    "$2" "$mosquitto" "$scratch" "${@:3}"
     exit
 fi
 

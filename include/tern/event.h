@@ -33,9 +33,9 @@ typedef enum tern_step {
     TERN_STEP_NONE = 0,    /**< no failure */
     TERN_STEP_RESOLVE = 1, /**< looking up the host name */
     TERN_STEP_CONNECT = 2, /**< opening the socket */
-    TERN_STEP_PROXY = 3,   /**< talking to a proxy (not yet) */
-    TERN_STEP_TLS = 4,     /**< the TLS handshake (not yet) */
-    TERN_STEP_WEBSOCKET = 5, /**< the WebSocket upgrade (not yet) */
+    TERN_STEP_PROXY = 3,   /**< asking a proxy for the way to the server */
+    TERN_STEP_TLS = 4,     /**< the TLS handshake and the certificates */
+    TERN_STEP_WEBSOCKET = 5, /**< the WebSocket upgrade */
     TERN_STEP_MQTT = 6,    /**< CONNECT and CONNACK */
     TERN_STEP_SESSION = 7  /**< the established connection */
 } tern_step;
@@ -91,6 +91,19 @@ TERN_API int tern_event_reason_code(const tern_event *event);
 TERN_API const char *tern_event_reason_string(const tern_event *event);
 /** The server's Server Reference, as above; it is not followed. (MQTT 5 section 4.11) */
 TERN_API const char *tern_event_server_reference(const tern_event *event);
+/** What to do about the failure, in a sentence; NULL where Tern knows nothing better than the text. */
+TERN_API const char *tern_event_hint(const tern_event *event);
+/** The socket's other end, the proxy's where there is one ("192.0.2.1:8883", "[::1]:1883", a path); NULL
+ * before it was open. */
+TERN_API const char *tern_event_peer(const tern_event *event);
+/** Milliseconds since the attempt began, of CONNECTED and CONNECT_FAILED; else 0. */
+TERN_API uint32_t tern_event_elapsed(const tern_event *event);
+/** HTTP status of a proxy or WebSocket server that said no; 0 where there was none. (RFC 9110 section
+ * 15) */
+TERN_API int tern_event_http_status(const tern_event *event);
+/** What is wrong with the server's certificate, one of OpenSSL's X509_V_ERR_* codes; 0 where nothing is.
+ * The text has it in words. */
+TERN_API int32_t tern_event_verify_result(const tern_event *event);
 /** The server that the event is about, as a URL without credentials. */
 TERN_API const char *tern_event_server(const tern_event *event);
 /** Milliseconds until the next attempt, of CONNECT_FAILED and DISCONNECTED; -1 where none

@@ -170,6 +170,52 @@ TERN_API int tern_connection_options_set_retry_limit(tern_connection_options *op
  * time. Blocks: no. */
 TERN_API int tern_connection_options_set_retry_refused(tern_connection_options *options, int retry);
 
+/** @name How bytes get there
+ * Sockets, proxies, WebSocket and TLS; see tern/tls.h.
+ * @{ */
+
+/** Sets how TLS goes for servers whose URL says TLS (`mqtts`, `ssl`, `tls`, `wss`): `tls` is copied; NULL
+ * for the defaults: the system's certificate authorities, and everything verified. Errors:
+ * TERN_E_INVALID, TERN_E_NOMEM. Thread: any, one at a time. Blocks: no. */
+TERN_API int tern_connection_options_set_tls(tern_connection_options *options,
+                                             const tern_tls_options *tls);
+/** Sets the proxy that TCP connections go through, `http://[user:password@]host[:80]` (CONNECT) or
+ * `socks5://[user:password@]host[:1080]`; it resolves the server's name. NULL for none, the default.
+ * TLS and WebSocket go through it, Unix sockets do not. Errors: TERN_E_INVALID, TERN_E_URL
+ * (tern_proxy_url_error() tells where and why), TERN_E_UNSUPPORTED, TERN_E_NOMEM. Thread: any, one at a
+ * time. Blocks: no. (RFC 9110 section 9.3.6, RFC 1928) */
+TERN_API int tern_connection_options_set_proxy(tern_connection_options *options, const char *url);
+/** Sets whether the environment names the proxy where none is set (1; default 0): HTTPS_PROXY, else
+ * ALL_PROXY, but for the hosts in NO_PROXY; lower case names count first. They are read in this call.
+ * Errors: TERN_E_INVALID, TERN_E_NOMEM. Thread: any, one at a time, while no other changes the
+ * environment. Blocks: no. */
+TERN_API int tern_connection_options_set_environment_proxy(tern_connection_options *options, int use);
+/** Says why a proxy's URL is not valid, as tern_url_error(). Thread: any. Blocks: no. */
+TERN_API int tern_proxy_url_error(const char *url, char *buffer, size_t size);
+/** Adds a header to the request of a WebSocket upgrade, for instance `Authorization`. Errors:
+ * TERN_E_INVALID (also a name that is none, a value with control characters, or a header that the
+ * upgrade sets itself), TERN_E_NOMEM. Thread: any, one at a time. Blocks: no. (RFC 6455 section 4.1) */
+TERN_API int tern_connection_options_add_header(tern_connection_options *options, const char *name,
+                                                const char *value);
+/** Forgets the headers added so far. Errors: TERN_E_INVALID. Thread: any, one at a time. Blocks: no. */
+TERN_API int tern_connection_options_clear_headers(tern_connection_options *options);
+/** Sets the local address ("192.0.2.7", "2001:db8::7") and the network interface ("eth1", Linux alone)
+ * that connections are bound to; NULL for any, the default. Errors: TERN_E_INVALID (also what is no IP
+ * address). Thread: any, one at a time. Blocks: no. */
+TERN_API int tern_connection_options_set_local(tern_connection_options *options, const char *address,
+                                               const char *interface_name);
+/** Sets TCP's own keepalive: seconds of silence before the first probe, seconds between probes, and how
+ * many go unanswered before the connection counts as lost; 0 = the system's, the default. It is on
+ * always, and finds dead peers later than MQTT's keep alive does. Errors: TERN_E_INVALID (over 32,767
+ * seconds, over 127 probes). Thread: any, one at a time. Blocks: no. (RFC 9293 section 3.8.4) */
+TERN_API int tern_connection_options_set_tcp_keep_alive(tern_connection_options *options,
+                                                        uint32_t idle_seconds,
+                                                        uint32_t interval_seconds, uint32_t probes);
+/** Sets TCP_NODELAY (1, the default: small packets go out at once). Errors: TERN_E_INVALID. Thread: any,
+ * one at a time. Blocks: no. */
+TERN_API int tern_connection_options_set_tcp_no_delay(tern_connection_options *options, int no_delay);
+/** @} */
+
 /** Says why a URL is not valid, in words with the position, into `buffer` (NUL-terminated, cut at
  * `size` bytes, may be NULL). Returns 0 where the URL is fine, else TERN_E_URL, TERN_E_UNSUPPORTED
  * (a scheme that this build lacks) or TERN_E_NOMEM. Thread: any. Blocks: no. */

@@ -15,6 +15,7 @@
 #ifndef TERN_TERN_H
 #define TERN_TERN_H
 
+#include <tern/attempt.h>
 #include <tern/blocking.h>
 #include <tern/client.h>
 #include <tern/error.h>
@@ -23,6 +24,7 @@
 #include <tern/message.h>
 #include <tern/options.h>
 #include <tern/subscription.h>
+#include <tern/tls.h>
 #include <tern/token.h>
 #include <tern/types.h>
 

@@ -19,6 +19,8 @@ typedef struct tern_loop tern_loop;
 typedef struct tern_client_options tern_client_options;
 /** How to connect; replaceable at any time. See tern/options.h. */
 typedef struct tern_connection_options tern_connection_options;
+/** How TLS goes: trust, certificates, versions. See tern/tls.h. */
+typedef struct tern_tls_options tern_tls_options;
 /** A received message, or one prepared for publishing. See tern/message.h. */
 typedef struct tern_message tern_message;
 /** One or more topic filters with their options. See tern/subscription.h. */
@@ -27,6 +29,8 @@ typedef struct tern_subscription tern_subscription;
 typedef struct tern_token tern_token;
 /** What happened to a client. See tern/event.h. */
 typedef struct tern_event tern_event;
+/** An attempt to connect, before it starts. See tern/attempt.h. */
+typedef struct tern_attempt tern_attempt;
 /** The outcomes of one or more published messages. See tern/event.h. */
 typedef struct tern_delivery tern_delivery;
 

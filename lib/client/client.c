@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "client/attempt.h"
 #include "client/link.h"
 #include "client/loop.h"
 #include "codec/reason.h"
@@ -40,6 +41,7 @@ void tern__client_unref(tern_client *client)
 static void gut(tern_client *client)
 {
     tern__mailbox_deinit(&client->mailbox);
+    tern__attempt_drop_answers(&client->commands);
     tern__link_deinit(&client->link);
     tern__engine_free(client->engine);
     tern__buf_deinit(&client->acks);
@@ -318,7 +320,7 @@ int tern_client_close(tern_client *client, int drain, uint32_t timeout_ms, tern_
     if (made != NULL) made->of_close = true;
     tern__mutex_lock(&client->lock);
     bool closing = client->closing; /* of two closers at once the second finds it set */
-    bool joins = closing && made != NULL && !client->quiet;
+    bool joins = closing && made != NULL && !client->closed;
     if (joins) tern__list_append(&client->closers, &made->link);
     if (!closing) {
         client->closing = true;
@@ -353,14 +355,16 @@ static void release(tern_client *client)
 
 void tern__client_quiet(tern_client *client, tern_token *close_token)
 {
-    tern__token_finish_close(close_token);
-    tern__list *joined;
+    tern__list joined;
+    tern__list_init(&joined);
     tern__mutex_lock(&client->lock);
-    while ((joined = tern__list_shift(&client->closers)) != NULL) {
-        tern__mutex_unlock(&client->lock);
-        tern__token_finish_close(TERN__CONTAINER(joined, tern_token, link));
-        tern__mutex_lock(&client->lock);
-    }
+    client->closed = true; /* before anybody is told */
+    tern__list_splice(&joined, &client->closers);
+    tern__mutex_unlock(&client->lock);
+    tern__token_finish_close(close_token);
+    tern__list *link;
+    while ((link = tern__list_shift(&joined)) != NULL) tern__token_finish_close(TERN__CONTAINER(link, tern_token, link));
+    tern__mutex_lock(&client->lock);
     client->quiet = true;
     bool free_now = client->free_when_quiet;
     tern__cond_broadcast(&client->quiet_cond);

@@ -23,8 +23,9 @@
 
 /* Where a client's connection stands. */
 typedef enum tern__link_state {
-    TERN__LINK_IDLE,      /* not told to connect, or stopped; next OPENING */
-    TERN__LINK_WAITING,   /* until retry_at; next OPENING, IDLE */
+    TERN__LINK_IDLE,      /* not told to connect, or stopped; next ASKING, OPENING */
+    TERN__LINK_WAITING,   /* until retry_at; next ASKING, OPENING, IDLE */
+    TERN__LINK_ASKING,    /* the application is asked about the attempt; next OPENING, WAITING, IDLE */
     TERN__LINK_OPENING,   /* a transport attempt runs; next GREETING, WAITING, IDLE */
     TERN__LINK_GREETING,  /* CONNECT is out; next UP, WAITING, IDLE */
     TERN__LINK_UP,        /* next LEAVING, WAITING, IDLE */
@@ -42,9 +43,14 @@ typedef struct tern__link {
     bool falling_back;                /* this attempt tries 3.1.1 because 5 failed */
     uint32_t attempt;                 /* since the last stable connection, from 1 */
     tern__backoff backoff;
+    const tern_attempt *asking; /* ASKING: the question; only compared */
+    tern_connection_options *own; /* of this attempt alone, by the attempt handler, until it ended or CONNACK came; NULL none */
     tern__connect *connecting;
     tern__stream *stream;
     tern__source source; /* the stream's readiness */
+    tern__proxy proxy;          /* of the environment, for this attempt */
+    char peer[112];      /* the socket's other end in words; "" before it is open */
+    uint64_t started_at; /* of the attempt */
     bool write_blocked;  /* the socket took less than it was given */
     tern__trace sent;    /* where the log stands, at level TRACE */
     tern__trace received;
@@ -71,7 +77,7 @@ typedef struct tern__link {
 /* Counters of the client itself; the engine has its own. Under the client's lock. */
 typedef struct tern__client_counters {
     uint64_t published_bytes;
-    uint64_t rejected; /* refused with OUTBOX_FULL or by a blocking deadline */
+    uint64_t rejected; /* publishes with good arguments that were not accepted */
     uint64_t connects;
     uint64_t connect_failures;
     uint64_t disconnects;
@@ -103,6 +109,7 @@ struct tern_client {
     bool configured;
     bool connecting;   /* told to connect, and not stopped since */
     bool closing;      /* tern_client_close() was called: no further commands */
+    bool closed;       /* nobody can join closing any more */
     bool quiet;        /* closed, and no callback runs any more */
     bool released;     /* tern_client_free() let go of the loop */
     bool free_when_quiet;

@@ -12,6 +12,7 @@
 typedef enum tern__command_kind {
     TERN__COMMAND_CONNECT,
     TERN__COMMAND_RETRY,
+    TERN__COMMAND_ATTEMPT, /* an answer of the attempt handler */
     TERN__COMMAND_DISCONNECT,
     TERN__COMMAND_CLOSE,
     TERN__COMMAND_SUBSCRIBE,

@@ -57,6 +57,7 @@ void tern_connection_options_free(tern_connection_options *options)
     tern__buf_deinit(&options->will_payload);
     tern__buf_deinit(&options->will_props);
     tern__buf_deinit(&options->user_properties);
+    tern__transport_options_deinit(&options->transport);
     tern__free(options);
 }
 
@@ -67,14 +68,15 @@ int tern_connection_options_add_server(tern_connection_options *options, const c
     char why[256];
     int rc = tern__uri_parse(url, &server.uri, why, sizeof why);
     if (rc != 0) return rc;
+    if (server.uri.tls) rc = tern__transport_options_need_tls(&options->transport);
     server.url = tern__strdup(url);
     tern__server *servers =
-        server.url == NULL
+        rc != 0 || server.url == NULL
             ? NULL
             : tern__realloc(options->servers, (options->server_count + 1) * sizeof *servers);
     if (servers == NULL) {
         server_deinit(&server);
-        return TERN_E_NOMEM;
+        return rc != 0 ? rc : TERN_E_NOMEM;
     }
     servers[options->server_count++] = server;
     options->servers = servers;
@@ -269,8 +271,9 @@ static int copy_buf(tern__buf *to, const tern__buf *from)
     return tern__buf_append(to, from->data, from->len);
 }
 
-int tern__connection_options_clone(const tern_connection_options *options,
-                                   tern_connection_options **copy)
+/* All but the servers. */
+static int clone_without_servers(const tern_connection_options *options,
+                                 tern_connection_options **copy)
 {
     *copy = NULL;
     tern_connection_options *made = tern__malloc(sizeof *made);
@@ -284,12 +287,35 @@ int tern__connection_options_clone(const tern_connection_options *options,
     rc |= copy_buf(&made->will_payload, &options->will_payload);
     rc |= copy_buf(&made->will_props, &options->will_props);
     rc |= copy_buf(&made->user_properties, &options->user_properties);
-    for (size_t i = 0; i < options->server_count && rc == 0; i++)
-        rc = tern_connection_options_add_server(made, options->servers[i].url);
+    rc |= tern__transport_options_copy(&made->transport, &options->transport);
     if (rc != 0) {
         tern_connection_options_free(made);
         return TERN_E_NOMEM;
     }
     *copy = made;
     return 0;
+}
+
+static int clone_servers(const tern_connection_options *options, size_t first, size_t count,
+                         tern_connection_options **copy)
+{
+    int rc = clone_without_servers(options, copy);
+    for (size_t i = first; i < first + count && rc == 0; i++)
+        rc = tern_connection_options_add_server(*copy, options->servers[i].url);
+    if (rc == 0) return 0;
+    tern_connection_options_free(*copy);
+    *copy = NULL;
+    return TERN_E_NOMEM;
+}
+
+int tern__connection_options_clone(const tern_connection_options *options,
+                                   tern_connection_options **copy)
+{
+    return clone_servers(options, 0, options->server_count, copy);
+}
+
+int tern__connection_options_clone_for(const tern_connection_options *options, size_t server,
+                                       tern_connection_options **copy)
+{
+    return clone_servers(options, server, 1, copy);
 }

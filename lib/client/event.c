@@ -3,6 +3,7 @@
 #include "client/event.h"
 
 #include "base/alloc.h"
+#include "client/attempt.h"
 
 tern_event *tern__event_new(tern_event_kind kind)
 {
@@ -18,7 +19,10 @@ tern_event *tern__event_new(tern_event_kind kind)
 void tern__event_free(tern_event *event)
 {
     if (event == NULL) return;
+    tern__attempt_free(event->question);
     tern__free(event->response_info);
+    tern__free(event->hint);
+    tern__free(event->peer);
     tern__free(event->reason_string);
     tern__free(event->reference);
     tern__free(event->server);
@@ -40,7 +44,7 @@ const char *tern_event_kind_name(tern_event_kind kind)
 
 int tern_event_error(const tern_event *event)
 {
-    return event != NULL ? event->error : TERN_E_INVALID;
+    return event != NULL ? event->error : 0;
 }
 
 const char *tern_event_text(const tern_event *event)
@@ -78,6 +82,31 @@ const char *tern_event_reason_string(const tern_event *event)
 const char *tern_event_server_reference(const tern_event *event)
 {
     return event != NULL ? event->reference : NULL;
+}
+
+const char *tern_event_hint(const tern_event *event)
+{
+    return event != NULL ? event->hint : NULL;
+}
+
+const char *tern_event_peer(const tern_event *event)
+{
+    return event != NULL ? event->peer : NULL;
+}
+
+uint32_t tern_event_elapsed(const tern_event *event)
+{
+    return event != NULL ? event->elapsed_ms : 0;
+}
+
+int tern_event_http_status(const tern_event *event)
+{
+    return event != NULL ? event->http_status : 0;
+}
+
+int32_t tern_event_verify_result(const tern_event *event)
+{
+    return event != NULL ? (int32_t)event->verify_result : 0;
 }
 
 const char *tern_event_server(const tern_event *event)

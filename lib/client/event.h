@@ -20,8 +20,14 @@ struct tern_event {
     uint32_t attempt;
     int session_present;
     tern_version version;
-    tern__limits limits; /* of CONNECTED */
+    tern_attempt *question; /* no event, but a question to the attempt handler; NULL for events */
+    tern__limits limits;   /* of CONNECTED */
     char *response_info; /* allocated or NULL, as those below */
+    char *hint;
+    char *peer;
+    int http_status;
+    long verify_result;
+    uint32_t elapsed_ms;
     char *reason_string;
     char *reference;
     char *server;

@@ -6,15 +6,11 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "client/attempt.h"
 #include "client/loop.h"
 #include "client/token.h"
-#include "platform/clock.h"
-#include "platform/random.h"
 
-enum {
-    PING_TIMEOUT_MS = 10000, /* or the keep alive, where that is shorter */
-    LEAVE_MS = 1000          /* how long a DISCONNECT may take to get to the peer */
-};
+enum { LEAVE_MS = 1000 /* how long a DISCONNECT may take to get to the peer */ };
 
 void tern__link_init(tern__link *link)
 {
@@ -28,123 +24,8 @@ void tern__link_init(tern__link *link)
 
 void tern__link_deinit(tern__link *link)
 {
+    tern__attempt_end(link);
     tern_connection_options_free(link->options);
-}
-
-/* ---- an attempt ---- */
-
-static void on_opened(void *user_data, tern__stream *stream, const tern__connect_failure *failure);
-
-/* Takes over options that were set since the last attempt. False: there are none at all. */
-static bool take_options(tern_client *client)
-{
-    tern__link *link = &client->link;
-    tern__mutex_lock(&client->lock);
-    tern_connection_options *pending = client->pending;
-    client->pending = NULL;
-    tern__mutex_unlock(&client->lock);
-    if (pending == NULL) return link->options != NULL;
-    tern_connection_options_free(link->options);
-    link->options = pending;
-    link->server = 0;
-    link->tried = 0;
-    link->falling_back = false;
-    uint64_t seed = 0;
-    if (tern__random(&seed, sizeof seed) != 0) seed = tern__clock_us() ^ (uint64_t)(uintptr_t)client;
-    tern__backoff_init(&link->backoff, pending->retry_base_ms, pending->retry_maximum_ms,
-                       pending->jitter, pending->retry_attempts, pending->stable_ms, seed);
-    return true;
-}
-
-static int attempt_version(const tern__link *link)
-{
-    if (link->options->version != TERN_VERSION_AUTO) return (int)link->options->version;
-    if (link->falling_back) return TERN__V311;
-    int known = link->options->servers[link->server].known_version;
-    return known != 0 ? known : TERN__V5;
-}
-
-static void start_attempt(tern_client *client, uint64_t now)
-{
-    tern__link *link = &client->link;
-    if (!take_options(client)) return;
-    const tern__server *server = &link->options->servers[link->server];
-    link->state = TERN__LINK_OPENING;
-    link->version = attempt_version(link);
-    link->attempt++;
-    link->retry_at = UINT64_MAX;
-    link->deadline = now + (uint64_t)link->options->connect_timeout_ms * 1000;
-    tern__report(client, TERN_EVENT_CONNECTING, NULL, -1);
-    int rc = tern__connect_start(&link->connecting, &server->uri, client->loop->poller,
-                                 client->loop->resolver, on_opened, client, now);
-    if (rc == 0) return;
-    link->connecting = NULL;
-    tern__failure failure = {.error = rc, .step = TERN_STEP_CONNECT, .reason = -1};
-    tern__link_lost(client, &failure, now);
-}
-
-static tern__view view_of(const tern__buf *buf)
-{
-    return (tern__view){buf->data, buf->len};
-}
-
-static tern__view view_text(const char *text)
-{
-    return (tern__view){(const uint8_t *)text, text != NULL ? strlen(text) : 0};
-}
-
-/* What CONNECT says: credentials of the options, else of the URL. */
-static void fill_config(const tern__link *link, tern__connect_config *config)
-{
-    const tern_connection_options *options = link->options;
-    const tern__uri *uri = &options->servers[link->server].uri;
-    bool own = options->has_user_name || options->has_password;
-    uint32_t ping = options->keep_alive * 1000u;
-    *config = (tern__connect_config){
-        .version = link->version,
-        .session = options->session,
-        .session_expiry = options->session_expiry,
-        .keep_alive = options->keep_alive,
-        .ping_timeout_ms = ping != 0 && ping < PING_TIMEOUT_MS ? ping : PING_TIMEOUT_MS,
-        .has_user_name = own ? options->has_user_name : uri->user != NULL,
-        .has_password = own ? options->has_password : uri->password != NULL,
-        .user_name = own ? view_of(&options->user_name) : view_text(uri->user),
-        .password = own ? view_of(&options->password) : view_text(uri->password),
-        .will.present = options->has_will,
-        .will.retain = options->will_retain,
-        .will.qos = options->will_qos,
-        .will.topic = view_of(&options->will_topic),
-        .will.payload = view_of(&options->will_payload),
-        .will.props = {options->will_props.data, options->will_props.len, 0},
-        .user_properties = view_of(&options->user_properties),
-        .request_problem_info = options->request_problem_info,
-        .request_response_info = options->request_response_info,
-    };
-}
-
-static void on_opened(void *user_data, tern__stream *stream, const tern__connect_failure *failed)
-{
-    tern_client *client = user_data;
-    tern__link *link = &client->link;
-    uint64_t now = tern__clock_us();
-    link->connecting = NULL;
-    if (stream == NULL) {
-        tern__failure failure = {.error = failed->error,
-                                 .step = failed->step,
-                                 .os_error = failed->os_error,
-                                 .reason = -1,
-                                 .text = failed->text};
-        tern__link_lost(client, &failure, now);
-    } else {
-        tern__connect_config config;
-        fill_config(link, &config);
-        tern__log_write(&client->log, TERN_LOG_DEBUG, "transport to %s is open: CONNECT with MQTT %s, keep alive %u s",
-                        link->options->servers[link->server].uri.display, config.version == TERN__V5 ? "5" : "3.1.1",
-                        config.keep_alive);
-        link->state = TERN__LINK_GREETING;
-        tern__loop_open(client, stream, &config, now);
-    }
-    tern__client_schedule(client, true);
 }
 
 /* ---- ends ---- */
@@ -157,7 +38,7 @@ static void finish_connects(tern_client *client, const tern__failure *failure, c
         tern_token *token = TERN__CONTAINER(node, tern_token, link);
         if (failure != NULL) {
             const char *why = failure->reason_string;
-            token->completion.reason = failure->reason;
+            token->completion.reason = failure->error == TERN_E_REFUSED ? failure->reason : -1; /* else it is ours */
             token->completion.reason_string = why != NULL && why[0] != '\0' ? tern__strdup(why) : NULL;
         }
         tern__token_finish_error(token, failure != NULL ? failure->error : 0, text);
@@ -172,9 +53,10 @@ static void set_connecting(tern_client *client, bool connecting)
 }
 
 /* No further attempts; the outbox stays. */
-static void stop(tern_client *client, const tern__failure *failure)
+void tern__link_stop(tern_client *client, const tern__failure *failure)
 {
     tern__link *link = &client->link;
+    tern__attempt_end(link);
     link->state = TERN__LINK_IDLE;
     link->deadline = link->retry_at = UINT64_MAX;
     link->attempt = 0;
@@ -239,9 +121,7 @@ void tern__link_lost(tern_client *client, const tern__failure *failure, uint64_t
 {
     tern__link *link = &client->link;
     tern__link_state state = link->state;
-    if (state == TERN__LINK_IDLE || state == TERN__LINK_WAITING || state == TERN__LINK_CLOSED) return;
-    tern__connect_cancel(link->connecting);
-    link->connecting = NULL;
+    if (state == TERN__LINK_IDLE || state == TERN__LINK_WAITING || state == TERN__LINK_ASKING || state == TERN__LINK_CLOSED) return;
     tern__loop_hang_up(client, now);
     link->deadline = UINT64_MAX;
     bool was_up = state == TERN__LINK_UP || state == TERN__LINK_LEAVING;
@@ -250,21 +130,23 @@ void tern__link_lost(tern_client *client, const tern__failure *failure, uint64_t
     if (was_up) tern__backoff_lost(&link->backoff, now);
     if (state == TERN__LINK_LEAVING || failure->error == TERN_E_CANCELLED) {
         tern__report(client, kind, was_up ? NULL : failure, -1);
-        stop(client, NULL);
+        tern__link_stop(client, NULL);
         return;
     }
     tern__failure told = *failure;
     if (!was_up && told.step == TERN_STEP_SESSION) told.step = TERN_STEP_MQTT;
     bool again = fall_back(link, &told, state == TERN__LINK_GREETING);
     bool done = link->closing && !still_drains(client, now);
+    if (told.fatal && tern__attempt_may_heal(client, &told)) told.fatal = false;
     bool final = done || (!again && told.fatal && !link->options->retry_refused);
     size_t server = link->server;
     int64_t delay = final ? -1 : again ? 0 : plan_retry(link, was_up);
     size_t next = link->server;
     link->server = server; /* the report is about the one that failed */
     tern__report(client, kind, &told, delay);
+    tern__attempt_end(link);
     if (delay < 0) {
-        stop(client, &told);
+        tern__link_stop(client, &told);
         return;
     }
     link->server = next;
@@ -287,6 +169,7 @@ static void on_connected(tern_client *client, uint64_t now)
 {
     tern__link *link = &client->link;
     link->state = TERN__LINK_UP;
+    tern__attempt_forget(link);
     link->deadline = UINT64_MAX;
     link->tried = 0;
     link->falling_back = false;
@@ -385,7 +268,8 @@ static void leave(tern_client *client, int reason, bool expire_session, uint64_t
         link->deadline = deadline;
         tern__engine_disconnect(client->engine, reason, expire_session, now);
         break;
-    case TERN__LINK_WAITING: stop(client, NULL); break;
+    case TERN__LINK_ASKING:
+    case TERN__LINK_WAITING: tern__link_stop(client, NULL); break;
     case TERN__LINK_IDLE:
     case TERN__LINK_LEAVING:
     case TERN__LINK_CLOSED: break;
@@ -399,7 +283,7 @@ static void execute_connect(tern_client *client, tern_token *token, uint64_t now
     if (link->state != TERN__LINK_IDLE) return;
     tern__backoff_reset(&link->backoff);
     link->attempt = 0;
-    start_attempt(client, now);
+    tern__attempt_start(client, now);
 }
 
 static void execute_close(tern_client *client, const tern__command *command, uint64_t now)
@@ -435,6 +319,7 @@ void tern__link_execute(tern_client *client, tern__command *command, uint64_t no
     tern__link *link = &client->link;
     switch (command->kind) {
     case TERN__COMMAND_CONNECT: execute_connect(client, command->token, now); break;
+    case TERN__COMMAND_ATTEMPT: tern__attempt_execute(client, command, now); return; /* part of the attempt */
     case TERN__COMMAND_RETRY:
         if (link->state == TERN__LINK_WAITING) link->retry_at = now;
         break;
@@ -531,7 +416,7 @@ void tern__link_tick(tern_client *client, uint64_t now)
     tern__link *link = &client->link;
     if (link->connecting != NULL && now >= tern__connect_deadline(link->connecting))
         tern__connect_tick(link->connecting, now);
-    if (link->state == TERN__LINK_WAITING && now >= link->retry_at) start_attempt(client, now);
+    if (link->state == TERN__LINK_WAITING && now >= link->retry_at) tern__attempt_start(client, now);
     if (now < link->deadline) return;
     char peer[160] = "";
     char text[256];

@@ -19,6 +19,9 @@ typedef struct tern__failure {
     const char *text;
     const char *reason_string;
     const char *reference;
+    const char *hint;   /* what to do about it */
+    int http_status;    /* 0 none */
+    long verify_result; /* of the certificate; 0 none */
     bool fatal; /* does not heal by itself */
 } tern__failure;
 
@@ -33,6 +36,8 @@ void tern__link_on_event(tern_client *client, const tern__engine_event *event, u
 void tern__link_completed(tern_client *client, tern__completion *completion);
 /* The connection, or the attempt, is over: what follows is decided here. */
 void tern__link_lost(tern_client *client, const tern__failure *failure, uint64_t now);
+/* No further attempts; the outbox stays. The failure is why, or NULL: as asked. */
+void tern__link_stop(tern_client *client, const tern__failure *failure);
 /* Reading was paused or goes on. */
 void tern__link_pause_changed(tern_client *client);
 /* Whether something follows from what the engine and the socket did; true: serve once more. */

@@ -68,6 +68,29 @@ static void lose(tern_client *client, int error, int os_error, uint64_t now)
     tern__link_lost(client, &failure, now);
 }
 
+/* The stream ended: what its filters know of it. */
+static void lose_stream(tern_client *client, int rc, uint64_t now)
+{
+    tern__stream_failure why;
+    const tern__stream *stream = client->link.stream;
+    if (!tern__stream_explain(stream, &why)) {
+        lose(client, rc, tern__stream_os_error(stream), now);
+        return;
+    }
+    /* TLS 1.3 tells only after the handshake that the server wants a certificate. */
+    bool opening = client->link.state == TERN__LINK_GREETING && why.step != TERN_STEP_NONE;
+    tern__failure failure = {.error = why.error != 0 ? why.error : rc,
+                             .step = opening ? why.step : TERN_STEP_SESSION,
+                             .os_error = why.os_error,
+                             .reason = -1,
+                             .text = why.text,
+                             .hint = why.hint,
+                             .http_status = why.http_status,
+                             .verify_result = why.verify_result,
+                             .fatal = why.fatal};
+    tern__link_lost(client, &failure, now);
+}
+
 /* Tells the owner what the engine has to tell. */
 static void pump_events(tern_client *client, uint64_t now)
 {
@@ -148,7 +171,7 @@ static void write_out(tern_client *client, uint64_t now)
         } else if (rc == TERN_E_AGAIN) {
             link->write_blocked = true;
         } else {
-            lose(client, rc, tern__stream_os_error(link->stream), now);
+            lose_stream(client, rc, now);
         }
     }
 }
@@ -190,7 +213,7 @@ static void read_in(tern_client *client, uint64_t now)
         if (rc == 0) rc = tern__stream_read(link->stream, data, room, &n);
         if (rc == TERN_E_AGAIN) return;
         if (rc != 0) {
-            lose(client, rc, tern__stream_os_error(link->stream), now);
+            lose_stream(client, rc, now);
             return;
         }
         if (traces(client)) tern__trace_bytes(&link->received, &client->log, "received", data, n);
@@ -274,12 +297,22 @@ static void detach(tern_client *client)
     tern__mailbox_push_closed(&client->mailbox, token);
 }
 
+/* What TLS or WebSocket has taken from the socket already, the poller will not tell of. */
+static void read_pending(tern_client *client, uint64_t now)
+{
+    const tern__link *link = &client->link;
+    if (link->stream == NULL || link->paused || link->finished || !tern__stream_pending(link->stream)) return;
+    read_in(client, now);
+    if (link->stream != NULL && !link->paused && tern__stream_pending(link->stream)) serve_again(client);
+}
+
 static void serve(tern_client *client, uint64_t now)
 {
     if (client->link.state == TERN__LINK_CLOSED) return;
     take_commands(client, now);
     take_acks(client);
     update_pause(client, now);
+    read_pending(client, now);
     if (client->link.closing) sync_engine(client); /* what was published last drains too */
     do {
         pump_events(client, now);

@@ -1,5 +1,6 @@
 /* Mailboxes: what waits for a client's callbacks, put in by the loop, taken by a dispatcher.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "client/attempt.h"
 #include "client/mailbox.h"
 
 #include <assert.h>
@@ -128,6 +129,7 @@ bool tern__mailbox_push_token(tern__mailbox *mailbox, tern_token *token)
     bool open = !mailbox->closed;
     if (open) {
         tern__list_append(&mailbox->tokens, &token->link);
+        mailbox->token_count++;
         make_ready_locked(mailbox);
     }
     unlock(mailbox);
@@ -212,6 +214,22 @@ void tern__mailbox_set_event(tern__mailbox *mailbox, tern_event_callback callbac
     unlock(mailbox);
 }
 
+void tern__mailbox_set_attempt(tern__mailbox *mailbox, tern_attempt_callback callback, void *user_data)
+{
+    lock(mailbox);
+    mailbox->on_attempt = callback;
+    mailbox->attempt_data = user_data;
+    unlock(mailbox);
+}
+
+bool tern__mailbox_asks(tern__mailbox *mailbox)
+{
+    lock(mailbox);
+    bool asks = mailbox->on_attempt != NULL;
+    unlock(mailbox);
+    return asks;
+}
+
 void tern__mailbox_acknowledge(tern__mailbox *mailbox, uint64_t epoch, uint32_t seq)
 {
     atomic_store_explicit(&mailbox->ack, epoch << 32 | seq, memory_order_release);
@@ -286,21 +304,40 @@ static bool event_due_locked(const tern__mailbox *mailbox)
     return !mailbox->handles || event->blocks_before <= mailbox->blocks_done;
 }
 
-/* Blocks take turns with the rest, so that neither starves the other. */
+/* Blocks take turns with the rest, and tokens with batches of ranges, so that none starves another. A token that ended comes
+ * after the outcomes that were there before it. */
 static unit next_unit_locked(const tern__mailbox *mailbox)
 {
     bool block = mailbox->handles && !tern__list_empty(&mailbox->blocks);
     if (event_due_locked(mailbox)) return UNIT_EVENT;
     if (block && !mailbox->block_last) return UNIT_BLOCK;
+    if (mailbox->tokens_due != 0) return UNIT_TOKEN;
     if (mailbox->range_count != 0) return UNIT_RANGES;
     if (!tern__list_empty(&mailbox->tokens)) return UNIT_TOKEN;
     if (block) return UNIT_BLOCK;
     return mailbox->closing && mailbox->ending == 0 && !mailbox->closed ? UNIT_CLOSED : UNIT_NONE;
 }
 
+static void run_attempt_locked(tern__mailbox *mailbox, tern_event *event)
+{
+    tern_attempt_callback callback = mailbox->on_attempt;
+    void *data = mailbox->attempt_data;
+    tern_attempt *attempt = event->question;
+    event->question = NULL;
+    unlock(mailbox);
+    tern__event_free(event);
+    if (callback != NULL) callback(mailbox->client, attempt, data);
+    tern__attempt_answer(mailbox->client, attempt);
+    lock(mailbox);
+}
+
 static void run_event_locked(tern__mailbox *mailbox)
 {
     tern_event *event = TERN__CONTAINER(tern__list_shift(&mailbox->events), tern_event, link);
+    if (event->question != NULL) {
+        run_attempt_locked(mailbox, event);
+        return;
+    }
     tern_event_callback callback = mailbox->on_event;
     void *data = mailbox->event_data;
     unlock(mailbox);
@@ -332,6 +369,7 @@ static void run_ranges_locked(tern__mailbox *mailbox)
     mailbox->range_count = 0;
     mailbox->spare = NULL;
     mailbox->spare_cap = 0;
+    mailbox->tokens_due = mailbox->token_count;
     tern_delivery_callback callback = mailbox->on_delivery;
     void *data = mailbox->delivery_data;
     unlock(mailbox);
@@ -348,6 +386,8 @@ static void run_ranges_locked(tern__mailbox *mailbox)
 static void run_token_locked(tern__mailbox *mailbox)
 {
     tern_token *token = TERN__CONTAINER(tern__list_shift(&mailbox->tokens), tern_token, link);
+    mailbox->token_count--;
+    if (mailbox->tokens_due != 0) mailbox->tokens_due--;
     unlock(mailbox);
     tern__token_run(token);
     lock(mailbox);

@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <tern/attempt.h>
 #include <tern/client.h>
 
 #include "base/list.h"
@@ -27,6 +28,8 @@ struct tern__mailbox {
     uint64_t blocks_done;
     tern__list events;
     tern__list tokens;   /* ended, with a callback to run */
+    size_t token_count;
+    size_t tokens_due;   /* the first ones, which ended before the last batch of ranges was taken: no batch overtakes them */
     tern__list receivers; /* tokens that wait for a message */
     tern__range *ranges;
     size_t range_count;
@@ -43,6 +46,8 @@ struct tern__mailbox {
     void *delivery_data;
     tern_event_callback on_event;
     void *event_data;
+    tern_attempt_callback on_attempt;
+    void *attempt_data;
     tern__router router; /* its own lock */
     /* Shared without lock. */
     atomic_size_t inbound_bytes; /* capacity of blocks held, and the ranges */
@@ -69,6 +74,9 @@ void tern__mailbox_push_closed(tern__mailbox *mailbox, tern_token *close_token);
 void tern__mailbox_handlers_changed(tern__mailbox *mailbox);
 void tern__mailbox_set_delivery(tern__mailbox *mailbox, tern_delivery_callback callback, void *user_data);
 void tern__mailbox_set_event(tern__mailbox *mailbox, tern_event_callback callback, void *user_data);
+void tern__mailbox_set_attempt(tern__mailbox *mailbox, tern_attempt_callback callback, void *user_data);
+/* Whether there is a handler to be asked before an attempt; any thread. */
+bool tern__mailbox_asks(tern__mailbox *mailbox);
 int tern__mailbox_receive(tern__mailbox *mailbox, tern_message **message);
 /* Takes the library's reference of the token, unless it fails. */
 int tern__mailbox_add_receiver(tern__mailbox *mailbox, tern_token *token);

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/view.h"
 #include "codec/packet.h"
+#include "client/transport_options.h"
 #include "transport/uri.h"
 
 struct tern_client_options {
@@ -64,6 +65,7 @@ struct tern_connection_options {
     uint32_t retry_attempts;
     uint32_t stable_ms;
     bool retry_refused;
+    tern__transport_options transport;
 };
 
 /* The defaults. */
@@ -71,5 +73,8 @@ void tern__client_options_init(tern_client_options *options);
 /* A deep copy; TERN_E_NOMEM. */
 int tern__connection_options_clone(const tern_connection_options *options,
                                    tern_connection_options **copy);
+/* The same with one of the servers alone. */
+int tern__connection_options_clone_for(const tern_connection_options *options, size_t server,
+                                       tern_connection_options **copy);
 
 #endif

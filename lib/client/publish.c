@@ -49,8 +49,12 @@ static int append_blocking_locked(tern_client *client, const tern__submission *s
     }
 }
 
+/* The arguments were good, and yet it is not accepted. */
 static TERN__COLD int refuse(tern_client *client, int rc)
 {
+    tern__mutex_lock(&client->lock);
+    client->counters.rejected++;
+    tern__mutex_unlock(&client->lock);
     return tern__client_fail(client, rc, "publish: %s", tern_strerror(rc));
 }
 
@@ -74,11 +78,7 @@ static inline int submit(tern_client *client, const tern__submission *submission
         rc = tern__outbox_append_locked(client->outbox, submission, id);
         if (rc == TERN_E_OUTBOX_FULL && client->options.policy == TERN_OUTBOX_BLOCK)
             rc = append_blocking_locked(client, submission, id);
-        if (rc == 0) {
-            client->counters.published_bytes += submission->publish.payload.len;
-        } else {
-            client->counters.rejected++;
-        }
+        if (rc == 0) client->counters.published_bytes += submission->publish.payload.len;
         waiting = tern__outbox_unsynced_bytes_locked(client->outbox);
     }
     tern__mutex_unlock(&client->lock);

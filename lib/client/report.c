@@ -4,14 +4,15 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "client/attempt.h"
 #include "client/link.h"
+#include "platform/clock.h"
 #include "platform/os_error.h"
 
 static const char *server_text(const tern_client *client)
 {
-    const tern__link *link = &client->link;
-    if (link->options == NULL || link->server >= link->options->server_count) return "";
-    return link->options->servers[link->server].uri.display;
+    const tern__server *server = tern__attempt_server(&client->link);
+    return server != NULL ? server->uri.display : "";
 }
 
 /* The cause in words: the failure's own text, the server's reason, the system's error. */
@@ -32,6 +33,35 @@ static void cause_text(const tern__failure *failure, char *text, size_t size)
     }
     if (n > 0 && (size_t)n < size && failure->reason_string != NULL && failure->reason_string[0] != '\0')
         snprintf(text + n, size - (size_t)n, ", \"%s\"", failure->reason_string);
+}
+
+/* What to do about it: what the step knew, else what the server's answer stands for. */
+static const char *hint_of(const tern__link *link, const tern__failure *failure)
+{
+    if (failure == NULL) return NULL;
+    const tern__server *server = tern__attempt_server(link);
+    bool tls = server != NULL && server->uri.tls;
+    if (failure->hint != NULL && failure->hint[0] != '\0') return failure->hint;
+    if (failure->step == TERN_STEP_MQTT && failure->error == TERN_E_CONNECTION_LOST)
+        return tls ? "the server closed before CONNACK: is it an MQTT listener, and does it want a client certificate?"
+                   : "the server closed before CONNACK: is it an MQTT listener, and does it want TLS or WebSocket?";
+    if (failure->step == TERN_STEP_MQTT && (failure->error == TERN_E_MALFORMED || failure->error == TERN_E_PROTOCOL))
+        return "the server does not speak MQTT there: check the port and the URL's scheme";
+    if (failure->step == TERN_STEP_MQTT && failure->error == TERN_E_TIMEOUT)
+        return "the port is open, but nobody answers CONNECT: is it an MQTT listener, and does it want TLS?";
+    switch (failure->reason) {
+    case 0x84: return "set the protocol version that the server speaks, or leave it at auto";
+    case 0x85: return "the server does not take this client identifier: use another one, or none";
+    case 0x86: return "check user name and password";
+    case 0x87: return "this user may not connect so: check the server's access rules, and the client identifier";
+    case 0x8A: return "the server's administrator has banned this client";
+    case 0x8C: return "the server wants another authentication method";
+    case 0x8E: return "another client connected with the same client identifier: give each its own";
+    case 0x9C:
+    case 0x9D: return "the server names another one to use: see the server reference";
+    case 0x9F: return "the server limits how often clients connect: try later";
+    default: return NULL;
+    }
 }
 
 static void describe(const tern_client *client, tern_event_kind kind, const tern__failure *failure,
@@ -92,7 +122,13 @@ void tern__report(tern_client *client, tern_event_kind kind, const tern__failure
     event->attempt = client->link.attempt;
     event->server = copy_text(server_text(client));
     event->text = copy_text(text);
+    event->peer = copy_text(client->link.peer);
+    if (kind == TERN_EVENT_CONNECTED || kind == TERN_EVENT_CONNECT_FAILED)
+        event->elapsed_ms = (uint32_t)((tern__clock_us() - client->link.started_at) / 1000);
     if (failure != NULL) {
+        event->hint = copy_text(hint_of(&client->link, failure));
+        event->http_status = failure->http_status;
+        event->verify_result = failure->verify_result;
         event->error = failure->error;
         event->step = failure->step;
         event->os_error = failure->os_error;

@@ -172,6 +172,14 @@ int tern_client_set_event_handler(tern_client *client, tern_event_callback callb
     return 0;
 }
 
+int tern_client_set_attempt_handler(tern_client *client, tern_attempt_callback callback, void *user_data)
+{
+    int rc = check_open(client);
+    if (rc != 0) return rc;
+    tern__mailbox_set_attempt(&client->mailbox, callback, user_data);
+    return 0;
+}
+
 /* ---- receiving ---- */
 
 int tern_client_receive(tern_client *client, tern_message **message)
@@ -210,12 +218,17 @@ int tern_client_ack(tern_client *client, const tern_message *message)
     if (record->qos == 0) return 0;
     if (client->options.ack != TERN_ACK_MANUAL)
         return tern__client_fail(client, TERN_E_STATE, "ack: the client acknowledges by itself");
-    if (message->epoch == 0 || message->epoch != atomic_load(&client->epoch))
-        return tern__client_fail(client, TERN_E_STALE, "ack: the message's connection is gone");
+    bool stale = message->epoch == 0 || message->epoch != atomic_load(&client->epoch);
     tern__manual_ack ack = {message->epoch, record->ack_seq};
     tern__mutex_lock(&client->lock);
-    rc = client->closing ? TERN_E_CLOSED : tern__buf_append(&client->acks, &ack, sizeof ack);
+    if (client->closing) {
+        rc = TERN_E_CLOSED; /* also where that has ended the message's connection */
+    } else {
+        rc = stale ? TERN_E_STALE : tern__buf_append(&client->acks, &ack, sizeof ack);
+    }
     tern__mutex_unlock(&client->lock);
+    if (rc == TERN_E_STALE)
+        return tern__client_fail(client, rc, "ack: the message's connection is gone");
     if (rc == 0) tern__client_schedule(client, false);
     return rc;
 }

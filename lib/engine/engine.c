@@ -120,6 +120,9 @@ static int send_disconnect(tern__engine *e, uint8_t reason, bool expire)
     tern__packet packet = {.type = TERN__DISCONNECT, .u.reason.reason = reason};
     uint8_t zero_expiry[5] = {TERN__PROP_SESSION_EXPIRY, 0, 0, 0, 0};
     if (expire) packet.props = (tern__props){zero_expiry, sizeof zero_expiry, 0};
+    int rc = tern__output_packet(e, &packet);
+    if (rc != TERN_E_TOO_LARGE || !expire) return rc;
+    packet.props = (tern__props){NULL, 0, 0}; /* to a server that takes no more, leaving is what matters */
     return tern__output_packet(e, &packet);
 }
 

@@ -24,6 +24,7 @@ typedef struct tern__slot {
     uint16_t prev; /* packet ids; 0 none */
     uint16_t next;
     uint8_t kind;
+    uint8_t reason; /* RELEASE: what PUBREC said, the outcome's code; PUBCOMP has none of its own */
 } tern__slot;
 
 /* An order of slots, linked by packet id. */

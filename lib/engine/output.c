@@ -39,6 +39,8 @@ int tern__output_ack(tern__engine *e, uint8_t type, uint16_t packet_id, uint8_t 
     if (e->phase == TERN__PHASE_ENDING) return 0; /* behind our DISCONNECT nothing goes [MQTT5-3.14.4-1] [MQTT311-3.14.4-2] */
     uint8_t bytes[5];
     size_t len = tern__ack_write(type, packet_id, reason, tern__engine_version(e), bytes);
+    if (len > e->limits.maximum_packet_size) /* the flow can go on without the reason [MQTT5-3.2.2-15] */
+        len = tern__ack_write(type, packet_id, 0, tern__engine_version(e), bytes);
     uint8_t *at = tern__output_control(e, len);
     if (at == NULL) return TERN_E_NOMEM;
     memcpy(at, bytes, len);
@@ -92,15 +94,22 @@ static void stage_control(tern__engine *e)
 
 /* ---- messages ---- */
 
-/* Why the server must not be sent this message; CAUSE_NONE where it may. [MQTT5-3.2.2-11] [MQTT5-3.2.2-14] [MQTT5-3.2.2-15] */
+/* Which limit of the server a message goes beyond; CAUSE_NONE where it keeps to all. [MQTT5-3.2.2-11] [MQTT5-3.2.2-14]
+ * [MQTT5-3.2.2-15] */
+static tern_cause beyond(const tern__engine *e, const tern__entry *entry)
+{
+    if (entry->qos > e->limits.maximum_qos) return TERN_CAUSE_UNSUPPORTED;
+    if (entry->retain && !e->limits.retain_available) return TERN_CAUSE_UNSUPPORTED;
+    if (entry->len > e->limits.maximum_packet_size) return TERN_CAUSE_TOO_LARGE;
+    return TERN_CAUSE_NONE;
+}
+
+/* Why the server must not be sent this message now; CAUSE_NONE where it may. */
 static tern_cause obstacle(const tern__engine *e, const tern__entry *entry, uint64_t now)
 {
     if (entry->expires_us != 0 && now >= entry->expires_us && !entry->left) return TERN_CAUSE_EXPIRED;
-    if (entry->qos > e->limits.maximum_qos) return TERN_CAUSE_UNSUPPORTED;
-    if (entry->retain && !e->limits.retain_available) return TERN_CAUSE_UNSUPPORTED;
     if (entry->has_props && !entry->lose && e->limits.version != TERN__V5) return TERN_CAUSE_UNSUPPORTED;
-    if (entry->len > e->limits.maximum_packet_size) return TERN_CAUSE_TOO_LARGE;
-    return TERN_CAUSE_NONE;
+    return beyond(e, entry);
 }
 
 /* Whether the bytes can go out as they are. */
@@ -115,6 +124,8 @@ static int left_props(const tern__entry *entry, const tern__props *props, uint64
     int rc = tern__buf_append(out, props->data, props->len);
     if (rc != 0 || entry->expires_us == 0) return rc;
     uint64_t left = now < entry->expires_us ? (entry->expires_us - now + 999999) / 1000000 : 1;
+    uint32_t given = tern__props_number(props, TERN__PROP_MESSAGE_EXPIRY, 1);
+    if (left > given && given != 0) left = given; /* the publisher's clock may be ahead of `now` */
     tern__props_remove(out, TERN__PROP_MESSAGE_EXPIRY);
     return tern__props_add_number(out, TERN__PROP_MESSAGE_EXPIRY, (uint32_t)left);
 }
@@ -273,11 +284,12 @@ static bool stage_redelivery(tern__engine *e, uint64_t now)
 {
     while (e->redeliver != 0 && e->quota > 0) {
         tern__slot *slot = tern__inflight_find(&e->inflight, e->redeliver);
-        tern_cause cause;
-        staging how = stage_entry(e, slot->of.chunk, slot->index, slot->packet_id, true, now, &cause);
+        tern_cause cause = beyond(e, tern__chunk_entry(slot->of.chunk, slot->index));
+        staging how = SKIPPED;
+        if (cause == TERN_CAUSE_NONE) how = stage_entry(e, slot->of.chunk, slot->index, slot->packet_id, true, now, &cause);
         if (how == STUCK) return false;
         e->redeliver = slot->next;
-        if (how == SKIPPED) continue; /* the server takes no packet of that size any more: it stays unanswered */
+        if (how == SKIPPED) continue; /* the server takes none like it any more: it stays unanswered */
         e->quota--;
         e->stats.messages_sent++;
         e->stats.packets_sent++;

@@ -121,6 +121,7 @@ static void keep_reason_string(tern__completion *completion, const tern__packet 
 {
     tern__prop prop;
     if (completion == NULL || !tern__props_has(&packet->props, TERN__PROP_REASON_STRING)) return;
+    if (completion->reason_string != NULL) return; /* PUBREC's, which goes with the code */
     if (tern__props_find(&packet->props, TERN__PROP_REASON_STRING, &prop))
         completion->reason_string = tern__memdup(prop.text.data, prop.text.len);
 }
@@ -176,6 +177,8 @@ static int on_pubrec(tern__engine *e, const tern__packet *packet)
     tern__entry *entry = tern__chunk_entry(slot->of.chunk, slot->index);
     if (e->redeliver == slot->packet_id) e->redeliver = slot->next;
     tern__inflight_to_releases(&e->inflight, slot);
+    slot->reason = ack->reason; /* 0x10, that nobody subscribes, is said here alone */
+    keep_reason_string(entry->completion, packet);
     entry->state = TERN__ENTRY_RELEASED; /* never PUBLISH again [MQTT5-4.3.3-6] */
     tern__outbox_release_bytes(&e->outbox, slot->of.chunk, entry);
     return 0;
@@ -187,7 +190,7 @@ static int on_pubcomp(tern__engine *e, const tern__packet *packet)
     tern__slot *slot = tern__inflight_find(&e->inflight, ack->packet_id);
     if (slot == NULL) return 0;
     if (slot->kind != TERN__SLOT_RELEASE) return broken(e, 0x82, "PUBCOMP before PUBREC [MQTT5-4.3.3]");
-    finish(e, slot, ack->reason == 0x92 ? 0 : ack->reason, packet);
+    finish(e, slot, slot->reason, packet); /* its own is 0, or 0x92 after one that got lost */
     more_quota(e);
     return 0;
 }

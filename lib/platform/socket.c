@@ -42,10 +42,49 @@ static int open_socket(int family)
 #endif
 }
 
+static void set_number(int fd, int level, int name, uint32_t value)
+{
+    int number = value > INT_MAX ? INT_MAX : (int)value;
+    (void)setsockopt(fd, level, name, &number, sizeof number); /* a socket without it still works */
+}
+
 static void set_option(int fd, int level, int name)
 {
-    int on = 1;
-    (void)setsockopt(fd, level, name, &on, sizeof on); /* a socket without it still works */
+    set_number(fd, level, name, 1);
+}
+
+static void set_tcp(int fd, const tern__socket_options *options)
+{
+    if (!options->delay) set_option(fd, IPPROTO_TCP, TCP_NODELAY);
+    set_option(fd, SOL_SOCKET, SO_KEEPALIVE);
+#ifdef TCP_KEEPIDLE
+    if (options->keep_idle != 0) set_number(fd, IPPROTO_TCP, TCP_KEEPIDLE, options->keep_idle);
+#endif
+#ifdef TCP_KEEPINTVL
+    if (options->keep_interval != 0)
+        set_number(fd, IPPROTO_TCP, TCP_KEEPINTVL, options->keep_interval);
+#endif
+#ifdef TCP_KEEPCNT
+    if (options->keep_count != 0) set_number(fd, IPPROTO_TCP, TCP_KEEPCNT, options->keep_count);
+#endif
+}
+
+/* Ties the socket to a local address or an interface: 0 or errno. */
+static int bind_socket(int fd, int family, const tern__socket_options *options)
+{
+    if (options->interface_name[0] != '\0') {
+#ifdef SO_BINDTODEVICE
+        const char *name = options->interface_name;
+        if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, (socklen_t)strlen(name) + 1) != 0)
+            return errno;
+#else
+        return ENOTSUP;
+#endif
+    }
+    const tern__address *local = &options->local;
+    if (local->len == 0) return 0;
+    if (local->storage.ss_family != family) return EAFNOSUPPORT;
+    return bind(fd, (const struct sockaddr *)&local->storage, local->len) == 0 ? 0 : errno;
 }
 
 static bool is_ip(int family)
@@ -66,21 +105,24 @@ static bool connected_to_itself(int fd)
     return own.len == peer.len && memcmp(&own.storage, &peer.storage, own.len) == 0;
 }
 
-int tern__socket_connect(const tern__address *address, int *fd)
+int tern__socket_connect(const tern__address *address, const tern__socket_options *options, int *fd)
 {
+    static const tern__socket_options defaults;
     const int family = address->storage.ss_family;
+    if (options == NULL) options = &defaults;
     *fd = -1;
     int opened = open_socket(family);
     if (opened < 0) return errno;
+    int error = 0;
     if (is_ip(family)) {
-        set_option(opened, IPPROTO_TCP, TCP_NODELAY);
-        set_option(opened, SOL_SOCKET, SO_KEEPALIVE);
+        set_tcp(opened, options);
+        error = bind_socket(opened, family, options);
     }
 #ifdef SO_NOSIGPIPE
     set_option(opened, SOL_SOCKET, SO_NOSIGPIPE);
 #endif
-    int error = 0;
-    if (connect(opened, (const struct sockaddr *)&address->storage, address->len) != 0)
+    if (error == 0 &&
+        connect(opened, (const struct sockaddr *)&address->storage, address->len) != 0)
         error = errno;
     if (error == EINTR) error = EINPROGRESS; /* an interrupted connect goes on by itself */
     if (error == 0 && connected_to_itself(opened)) error = ECONNREFUSED;
@@ -163,6 +205,21 @@ void tern__address_text(const tern__address *address, char *text, size_t size)
     } else {
         snprintf(text, size, any->sa_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
     }
+}
+
+bool tern__address_ip(const char *text, tern__address *address)
+{
+    struct sockaddr_in *v4 = (struct sockaddr_in *)&address->storage;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&address->storage;
+    memset(address, 0, sizeof *address);
+    if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
+        v4->sin_family = AF_INET;
+        address->len = sizeof *v4;
+    } else if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1) {
+        v6->sin6_family = AF_INET6;
+        address->len = sizeof *v6;
+    }
+    return address->len != 0;
 }
 
 bool tern__address_is_ipv6(const char *text)

@@ -1,269 +1,194 @@
-/* One attempt to connect: the name is resolved, then its addresses race (RFC 8305), and the first
- * socket to open becomes the stream. SPDX-License-Identifier: Apache-2.0 */
+/* Connecting: the race for a socket, then one filter after the other opens on top of it.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "transport/connect.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <tern/error.h>
 
 #include "base/alloc.h"
 #include "base/list.h"
-#include "platform/clock.h"
-#include "platform/os_error.h"
-#include "platform/socket.h"
-#include "transport/socket_stream.h"
+#include "transport/race.h"
+#include "transport/socks5.h"
 
-/* RFC 8305 section 5. Also how often a tick is asked for while the name is being resolved: the
- * answer comes without the owner's knowledge, whose timer must not be set for later than the first
- * racer's turn ends. */
-static const uint64_t STAGGER_US = 250u * 1000u;
-
-/* An address and the socket that is connecting to it. */
-typedef struct racer {
-    tern__source source;
-    tern__connect *attempt;
-    int fd; /* -1 before its start and after its failure */
-    tern__address address;
-} racer;
+/* Stages in their order; one that the plan does not ask for is passed over. */
+typedef enum stage {
+    STAGE_SOCKET, /* the race */
+    STAGE_PROXY,
+    STAGE_TLS,
+    STAGE_WEBSOCKET,
+    STAGE_OPEN
+} stage;
 
 struct tern__connect {
-    enum tern__scheme scheme;
-    tern__poller *poller;
+    tern__connect_plan plan;
     tern__connect_callback callback;
     void *user_data;
-    tern__lookup *lookup; /* NULL unless the name is being resolved */
-    racer *racers;        /* NULL until the addresses are known */
-    size_t count;
-    size_t started;   /* racers[0..started) were started, in this order */
-    size_t running;   /* of them, how many have an open socket */
-    uint64_t next_at; /* when a tick is wanted; never set to an earlier time once the owner may know
-                         it */
-    size_t last_failed; /* the racer that failed last */
-    int last_os_error;  /* its errno, 0 while none failed */
-    char host[];        /* "host:port" or the path, for texts */
+    tern__race *race;     /* STAGE_SOCKET; else NULL */
+    tern__stream *stream; /* what is open so far, with the filter that opens on top */
+    tern__source source;  /* the stream's */
+    stage stage;
+    char peer[112]; /* the socket's other end in words */
 };
-
-/* ---- ends ---- */
 
 static void free_attempt(tern__connect *attempt)
 {
-    tern__lookup_cancel(attempt->lookup);
-    for (size_t i = 0; i < attempt->started; i++) {
-        if (attempt->racers[i].fd < 0) continue;
-        tern__poller_remove(attempt->poller, attempt->racers[i].fd);
-        tern__socket_close(attempt->racers[i].fd);
-    }
-    tern__free(attempt->racers);
+    tern__race_cancel(attempt->race);
+    tern__stream_close(attempt->stream);
     tern__free(attempt);
 }
 
-static void finish(tern__connect *attempt, tern__stream *stream,
-                   const tern__connect_failure *failure)
+static void finish(tern__connect *attempt, const tern__stream_failure *failure)
 {
     tern__connect_callback callback = attempt->callback;
     void *user_data = attempt->user_data;
+    tern__stream *stream = failure == NULL ? attempt->stream : NULL;
+    char peer[sizeof attempt->peer];
+    memcpy(peer, attempt->peer, sizeof peer);
+    if (stream != NULL) attempt->stream = NULL;
     free_attempt(attempt);
-    callback(user_data, stream, failure);
+    callback(user_data, stream, peer[0] != '\0' ? peer : NULL, failure);
 }
 
-static int error_of(int os_error)
+static bool uses_proxy(const tern__connect_plan *plan)
 {
-    switch (os_error) {
-    case ENOMEM:
-        return TERN_E_NOMEM;
-    case EMFILE:
-    case ENFILE:
-    case ENOBUFS:
-        return TERN_E_SYSTEM;
-    default:
-        return TERN_E_CONNECT;
+    return plan->proxy != NULL && plan->uri->scheme != TERN__SCHEME_UNIX;
+}
+
+static bool is_asked_for(const tern__connect *attempt, stage which)
+{
+    const tern__connect_plan *plan = &attempt->plan;
+    switch (which) {
+    case STAGE_PROXY: return uses_proxy(plan);
+    case STAGE_TLS: return plan->uri->tls;
+    case STAGE_WEBSOCKET: return plan->uri->websocket;
+    default: return true;
     }
 }
 
-static void fail_without_address(tern__connect *attempt, int error, tern_step step, const char *why)
+static tern_step step_of(stage which)
 {
-    tern__connect_failure failure = {.error = error, .step = step};
-    snprintf(failure.text, sizeof failure.text, "%s", why);
-    finish(attempt, NULL, &failure);
+    switch (which) {
+    case STAGE_PROXY: return TERN_STEP_PROXY;
+    case STAGE_TLS: return TERN_STEP_TLS;
+    case STAGE_WEBSOCKET: return TERN_STEP_WEBSOCKET;
+    default: return TERN_STEP_CONNECT;
+    }
 }
 
-/* All addresses failed: the last failure speaks for them. */
-static void fail_race(tern__connect *attempt)
+/* ---- the filters ---- */
+
+static int add_proxy(tern__connect *attempt, tern__stream **top)
 {
-    const int os_error = attempt->last_os_error;
-    tern__connect_failure failure = {error_of(os_error), TERN_STEP_CONNECT, os_error, ""};
-    char peer[112];
-    char cause[88];
-    char others[48] = "";
-    tern__address_text(&attempt->racers[attempt->last_failed].address, peer, sizeof peer);
-    tern__os_error_text(os_error, cause, sizeof cause);
-    if (attempt->count > 1)
-        snprintf(others, sizeof others, " (the last of %zu addresses)", attempt->count);
-    snprintf(failure.text, sizeof failure.text, "%s: %s%s", peer, cause, others);
-    finish(attempt, NULL, &failure);
+    const tern__proxy *proxy = attempt->plan.proxy;
+    const tern__uri *uri = attempt->plan.uri;
+    if (proxy->kind == TERN__PROXY_HTTP)
+        return tern__http_proxy_new(top, attempt->stream, proxy, uri->host, uri->port);
+    return tern__socks5_new(top, attempt->stream, proxy, uri->host, uri->port);
 }
 
-/* ---- the race ---- */
-
-static void win(tern__connect *attempt, int fd)
+static int add_websocket(tern__connect *attempt, tern__stream **top)
 {
-    tern__stream *stream;
-    if (tern__socket_stream_new(&stream, attempt->scheme, fd, attempt->poller) != 0) {
-        tern__socket_close(fd);
-        fail_without_address(attempt, TERN_E_NOMEM, TERN_STEP_CONNECT, "out of memory");
+    const tern__connect_plan *plan = &attempt->plan;
+    const tern__websocket_config config = {
+        .host = plan->uri->host,
+        .port = plan->uri->port,
+        .tls = plan->uri->tls,
+        .path = plan->uri->target,
+        .headers = plan->headers,
+        .header_count = plan->header_count,
+    };
+    return tern__websocket_new(top, attempt->stream, &config);
+}
+
+/* Puts the stage's filter on top. 0, or why not, with the failure filled in. */
+static int add_filter(tern__connect *attempt, tern__stream_failure *failure)
+{
+    tern__stream *top = NULL;
+    int rc = 0;
+    switch (attempt->stage) {
+    case STAGE_PROXY: rc = add_proxy(attempt, &top); break;
+    case STAGE_TLS: rc = tern__tls_new(&top, attempt->stream, attempt->plan.tls, attempt->plan.uri->host,
+                           attempt->plan.uri->port, failure); break;
+    case STAGE_WEBSOCKET: rc = add_websocket(attempt, &top); break;
+    default: return 0;
+    }
+    if (rc != 0) return rc;
+    attempt->stream = top;
+    tern__stream_set_source(top, &attempt->source);
+    return 0;
+}
+
+/* Fills in what a filter left out. */
+static void complete(const tern__connect *attempt, tern__stream_failure *failure, int rc)
+{
+    if (failure->error == 0) failure->error = rc;
+    if (failure->step == TERN_STEP_NONE) failure->step = step_of(attempt->stage);
+    if (failure->os_error == 0) failure->os_error = tern__stream_os_error(attempt->stream);
+    if (failure->text[0] == '\0')
+        snprintf(failure->text, sizeof failure->text, "%s: %s", attempt->peer, tern_strerror(failure->error));
+}
+
+/* Opens as many filters as can be without waiting. May end and free the attempt. */
+static void go_on(tern__connect *attempt)
+{
+    tern__stream_failure failure = {0};
+    while (attempt->stage != STAGE_OPEN) {
+        int rc = tern__stream_open(attempt->stream, &failure);
+        if (rc == TERN_E_AGAIN) return;
+        while (rc == 0 && attempt->stage != STAGE_OPEN) {
+            attempt->stage++;
+            if (!is_asked_for(attempt, attempt->stage)) continue;
+            rc = add_filter(attempt, &failure);
+            break;
+        }
+        if (rc == 0) continue;
+        complete(attempt, &failure, rc);
+        finish(attempt, &failure);
         return;
     }
-    finish(attempt, stream, NULL);
-}
-
-static void note_failure(tern__connect *attempt, const racer *failed, int os_error)
-{
-    attempt->last_failed = (size_t)(failed - attempt->racers);
-    attempt->last_os_error = os_error;
-}
-
-/* Closes the racer's socket, or leaves it open for the winner. */
-static int retire(tern__connect *attempt, racer *self)
-{
-    int fd = self->fd;
-    tern__poller_remove(attempt->poller, fd);
-    self->fd = -1;
-    attempt->running--;
-    return fd;
-}
-
-/* Starts the next racer, and on where one fails at once. May end and free the attempt. */
-static void start_next(tern__connect *attempt, uint64_t now)
-{
-    while (attempt->started < attempt->count) {
-        racer *next = &attempt->racers[attempt->started++];
-        int os_error = tern__socket_connect(&next->address, &next->fd);
-        if (os_error == 0) {
-            int fd = next->fd;
-            next->fd = -1;
-            win(attempt, fd);
-            return;
-        }
-        if (os_error == EINPROGRESS) {
-            int rc = tern__poller_add(attempt->poller, next->fd, TERN__READY_WRITE, &next->source);
-            if (rc == 0) {
-                attempt->running++;
-                attempt->next_at =
-                    attempt->started < attempt->count ? now + STAGGER_US : UINT64_MAX;
-                return;
-            }
-            tern__socket_close(next->fd);
-            next->fd = -1;
-            os_error = rc == TERN_E_NOMEM ? ENOMEM : ENOBUFS;
-        }
-        note_failure(attempt, next, os_error);
-    }
-    attempt->next_at = UINT64_MAX;
-    if (attempt->running == 0) fail_race(attempt);
+    finish(attempt, NULL);
 }
 
 static void on_ready(tern__source *source, unsigned events, uint64_t now)
 {
-    racer *self = TERN__CONTAINER(source, racer, source);
-    tern__connect *attempt = self->attempt;
-    (void)events; /* writable or failed: the socket knows which */
-    int os_error = tern__socket_connect_result(self->fd);
-    if (os_error == EINPROGRESS || os_error == EALREADY) return;
-    int fd = retire(attempt, self);
-    if (os_error == 0) {
-        win(attempt, fd);
-        return;
-    }
-    tern__socket_close(fd);
-    note_failure(attempt, self, os_error);
-    start_next(attempt, now);
+    (void)events; /* the filter knows what it waits for */
+    (void)now;
+    go_on(TERN__CONTAINER(source, tern__connect, source));
 }
 
-/* The first of each family in turn (RFC 8305 section 4), the system's order within a family. */
-static void interleave(tern__connect *attempt, const tern__address *addresses)
-{
-    size_t next[2] = {0, 0}; /* where to look for the next of the first family, and of another */
-    const int first = addresses[0].storage.ss_family;
-    for (size_t placed = 0; placed < attempt->count; placed++) {
-        size_t turn = placed % 2;
-        for (int tries = 0; tries < 2; tries++, turn = 1 - turn) {
-            size_t *at = &next[turn];
-            while (*at < attempt->count &&
-                   (addresses[*at].storage.ss_family == first) != (turn == 0))
-                ++*at;
-            if (*at < attempt->count) break;
-        }
-        attempt->racers[placed].address = addresses[next[turn]++];
-    }
-}
-
-/* 0 or TERN_E_NOMEM. */
-static int set_racers(tern__connect *attempt, const tern__address *addresses, size_t count)
-{
-    attempt->racers = tern__calloc(count, sizeof *attempt->racers);
-    if (attempt->racers == NULL) return TERN_E_NOMEM;
-    attempt->count = count;
-    interleave(attempt, addresses);
-    for (size_t i = 0; i < count; i++) {
-        attempt->racers[i].source.ready = on_ready;
-        attempt->racers[i].attempt = attempt;
-        attempt->racers[i].fd = -1;
-    }
-    return 0;
-}
-
-/* ---- steps ---- */
-
-static void on_resolved(void *user_data, const tern__address *addresses, size_t count,
-                        const char *why)
+static void on_raced(void *user_data, tern__stream *stream, const char *peer, const tern__stream_failure *failure)
 {
     tern__connect *attempt = user_data;
-    attempt->lookup = NULL;
-    if (count == 0) {
-        fail_without_address(attempt, TERN_E_RESOLVE, TERN_STEP_RESOLVE, why);
-    } else if (set_racers(attempt, addresses, count) != 0) {
-        fail_without_address(attempt, TERN_E_NOMEM, TERN_STEP_CONNECT, "out of memory");
-    } else {
-        start_next(attempt, tern__clock_us());
+    attempt->race = NULL;
+    if (stream == NULL) {
+        finish(attempt, failure);
+        return;
     }
+    snprintf(attempt->peer, sizeof attempt->peer, "%s", peer);
+    attempt->stream = stream;
+    go_on(attempt);
 }
 
-/* What a Unix socket's path gives; one that is too long fails in the tick, as every other failure.
- */
-static int use_path(tern__connect *attempt, const char *path)
-{
-    tern__address address;
-    attempt->next_at = 0; /* at once, but not from within the start */
-    if (tern__address_unix(path, &address) != 0) return 0;
-    return set_racers(attempt, &address, 1);
-}
+/* ---- the attempt ---- */
 
-int tern__connect_start(tern__connect **attempt, const tern__uri *uri, tern__poller *poller,
+int tern__connect_start(tern__connect **attempt, const tern__connect_plan *plan, tern__poller *poller,
                         tern__resolver *resolver, tern__connect_callback callback, void *user_data,
                         uint64_t now)
 {
-    const size_t size = strlen(uri->host) + sizeof "[]:65535";
     *attempt = NULL;
-    tern__connect *self = tern__calloc(1, sizeof *self + size);
+    tern__connect *self = tern__calloc(1, sizeof *self);
     if (self == NULL) return TERN_E_NOMEM;
-    self->scheme = uri->scheme;
-    self->poller = poller;
+    self->plan = *plan;
     self->callback = callback;
     self->user_data = user_data;
-    self->next_at = now + STAGGER_US;
-    int rc;
-    if (uri->scheme == TERN__SCHEME_UNIX) {
-        snprintf(self->host, size, "%s", uri->host);
-        rc = use_path(self, uri->host);
-    } else {
-        bool ipv6 = strchr(uri->host, ':') != NULL;
-        snprintf(self->host, size, "%s%s%s:%u", ipv6 ? "[" : "", uri->host, ipv6 ? "]" : "",
-                 (unsigned)uri->port);
-        rc = tern__lookup_start(&self->lookup, resolver, uri->host, uri->port, on_resolved, self);
-    }
+    self->source.ready = on_ready;
+    const tern__uri *uri = plan->uri;
+    tern__race_goal goal = {uri->scheme, uri->host, uri->port, plan->socket};
+    if (uses_proxy(plan)) goal = (tern__race_goal){TERN__SCHEME_TCP, plan->proxy->host, plan->proxy->port, plan->socket};
+    int rc = tern__race_start(&self->race, &goal, poller, resolver, on_raced, self, now);
     if (rc != 0) {
-        free_attempt(self);
+        tern__free(self);
         return rc;
     }
     *attempt = self;
@@ -272,34 +197,19 @@ int tern__connect_start(tern__connect **attempt, const tern__uri *uri, tern__pol
 
 uint64_t tern__connect_deadline(const tern__connect *attempt)
 {
-    return attempt->next_at;
+    return attempt->race != NULL ? tern__race_deadline(attempt->race) : UINT64_MAX;
 }
 
 void tern__connect_tick(tern__connect *attempt, uint64_t now)
 {
-    if (now < attempt->next_at) return;
-    if (attempt->lookup != NULL) {
-        attempt->next_at = now + STAGGER_US;
-        return;
-    }
-    if (attempt->racers != NULL) {
-        start_next(attempt, now);
-        return;
-    }
-    tern__connect_failure failure = {TERN_E_CONNECT, TERN_STEP_CONNECT, ENAMETOOLONG, ""};
-    snprintf(failure.text, sizeof failure.text, "%.200s: the path is too long for a socket",
-             attempt->host);
-    finish(attempt, NULL, &failure);
+    if (attempt->race != NULL) tern__race_tick(attempt->race, now);
 }
 
 tern_step tern__connect_step(const tern__connect *attempt, char *peer, size_t size)
 {
-    if (attempt->started != 0) {
-        tern__address_text(&attempt->racers[attempt->started - 1].address, peer, size);
-    } else {
-        snprintf(peer, size, "%s", attempt->host);
-    }
-    return attempt->lookup != NULL ? TERN_STEP_RESOLVE : TERN_STEP_CONNECT;
+    if (attempt->race != NULL) return tern__race_step(attempt->race, peer, size);
+    snprintf(peer, size, "%s", attempt->peer);
+    return step_of(attempt->stage);
 }
 
 void tern__connect_cancel(tern__connect *attempt)

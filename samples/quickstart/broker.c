@@ -39,18 +39,28 @@ static int free_port(void)
     return port;
 }
 
-int broker_init(broker *b, const char *program, const char *folder)
+/* mosquitto ends at once where WebSocket is all it has: then a plain listener that nobody uses stands before it. */
+static void write_listener(FILE *file, const broker *b)
+{
+    if (b->way == WAY_WSS) fprintf(file, "listener %d 127.0.0.1\n", free_port());
+    fprintf(file, "listener %d%s\n", b->port, b->way == WAY_WSS ? "\nsocket_domain ipv4\nprotocol websockets" : " 127.0.0.1");
+    if (b->way != WAY_TCP)
+        fprintf(file, "cafile %s/ca.pem\ncertfile %s/server.pem\nkeyfile %s/server.key\n", b->folder, b->folder, b->folder);
+}
+
+int broker_init(broker *b, const char *program, const char *folder, enum way way)
 {
     char path[512];
-    *b = (broker){program, folder, free_port(), 0};
+    *b = (broker){program, folder, way, free_port(), 0};
     snprintf(path, sizeof path, "%s/mosquitto.conf", folder);
     FILE *file = b->port > 0 ? fopen(path, "w") : NULL;
     if (file == NULL) {
         fprintf(stderr, "cannot write %s: %s\n", path, strerror(errno));
         return -1;
     }
-    fprintf(file, "listener %d 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location %s/\n"
-                  "max_queued_messages 0\nlog_dest none\n", b->port, folder);
+    write_listener(file, b);
+    fprintf(file, "allow_anonymous true\npersistence true\npersistence_location %s/\nmax_queued_messages 0\nlog_dest none\n",
+            folder);
     if (geteuid() == 0) fprintf(file, "user root\n"); /* else it drops to a user that cannot write here */
     return fclose(file) == 0 ? 0 : -1;
 }

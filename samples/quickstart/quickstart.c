@@ -145,19 +145,34 @@ static int wait_for(story *s, int (*is_true)(const story *), const char *what)
     return rc;
 }
 
-static tern_client *make_client(role *r, const char *id, int port)
+/* The broker's authority is the only one that is trusted. */
+static int trust(tern_connection_options *connection, const broker *b)
+{
+    char path[512];
+    tern_tls_options *tls = NULL;
+    snprintf(path, sizeof path, "%s/ca.pem", b->folder);
+    int rc = tern_tls_options_new(&tls);
+    if (rc == 0) rc = tern_tls_options_add_ca_file(tls, path);
+    if (rc == 0) rc = tern_connection_options_set_tls(connection, tls);
+    tern_tls_options_free(tls);
+    return rc;
+}
+
+static tern_client *make_client(role *r, const char *id, const broker *b)
 {
     tern_client *client = NULL;
     tern_client_options *options = NULL;
     tern_connection_options *connection = NULL;
     char url[64];
-    snprintf(url, sizeof url, "mqtt://127.0.0.1:%d", port);
+    static const char *const schemes[] = {"mqtt", "mqtts", "wss"};
+    snprintf(url, sizeof url, "%s://127.0.0.1:%d", schemes[b->way], b->port);
     int rc = tern_client_options_new(&options);
     if (rc == 0) rc = tern_client_options_set_client_id(options, id);
     if (rc == 0) rc = tern_client_new(&client, options);
     if (rc == 0) rc = tern_client_set_event_handler(client, on_event, r);
     if (rc == 0) rc = tern_client_set_delivery_handler(client, on_delivery, r);
     if (rc == 0) rc = tern_connection_options_new(&connection);
+    if (rc == 0 && b->way != WAY_TCP) rc = trust(connection, b);
     if (rc == 0) rc = tern_connection_options_add_server(connection, url);
     if (rc == 0) rc = tern_connection_options_set_retry_delay(connection, 100, 1000, TERN_JITTER_PROPORTIONAL);
     if (rc == 0) rc = tern_client_configure(client, connection);
@@ -218,8 +233,10 @@ static int summary(const story *s)
 
 int main(int argc, char **argv)
 {
-    if (argc != 3) {
-        fprintf(stderr, "usage: %s MOSQUITTO EMPTY_FOLDER (samples/quickstart.sh does all of it)\n", argv[0]);
+    const char *asked = argc == 4 ? argv[3] : "";
+    enum way way = strcmp(asked, "--tls") == 0 ? WAY_TLS : strcmp(asked, "--wss") == 0 ? WAY_WSS : WAY_TCP;
+    if (argc < 3 || argc > 4 || (argc == 4 && way == WAY_TCP)) {
+        fprintf(stderr, "usage: %s MOSQUITTO FOLDER [--tls | --wss] (samples/quickstart.sh does all of it)\n", argv[0]);
         return 2;
     }
     static story s;
@@ -230,10 +247,10 @@ int main(int argc, char **argv)
     pthread_mutex_init(&s.lock, NULL);
     clock_gettime(CLOCK_MONOTONIC, &s.began);
     broker b;
-    if (broker_init(&b, argv[1], argv[2]) != 0) return 1;
+    if (broker_init(&b, argv[1], argv[2], way) != 0) return 1;
     role roles[2] = {{&s, "publisher", 0}, {&s, "subscriber", 1}};
-    tern_client *publisher = make_client(&roles[0], "quickstart-publisher", b.port);
-    tern_client *subscriber = make_client(&roles[1], "quickstart-subscriber", b.port);
+    tern_client *publisher = make_client(&roles[0], "quickstart-publisher", &b);
+    tern_client *subscriber = make_client(&roles[1], "quickstart-subscriber", &b);
     int rc = -1;
     if (publisher != NULL && subscriber != NULL &&
         tern_client_set_message_handler(subscriber, on_message, &roles[1]) == 0)

@@ -9,13 +9,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_OPTIONS = 48 };
+enum { MAX_OPTIONS = 64 };
 
 static const cli_option common[] = {
     {'h', "host", "HOST", "the broker's name or address (default localhost)"},
-    {'p', "port", "PORT", "the broker's port (default 1883)"},
+    {'p', "port", "PORT", "the broker's port (default 1883, with TLS 8883)"},
     {CLI_UNIX, "unix", "PATH", "the broker's Unix socket, instead of host and port"},
-    {'L', "url", "URL", "server and topic in one: mqtt://[user[:password]@]host[:port]/topic"},
+    {'L', "url", "URL", "server and topic in one: mqtt://[user[:password]@]host[:port]/topic, or mqtts://"},
+    {'A', "bind", "ADDRESS", "connect from this local address"},
+    {CLI_CAFILE, "cafile", "FILE", "use TLS and trust the authorities in this PEM file alone"},
+    {CLI_CAPATH, "capath", "DIRECTORY", "use TLS and trust the authorities in this directory alone"},
+    {CLI_OS_CERTS, "tls-use-os-certs", NULL, "use TLS and trust the system's authorities"},
+    {CLI_CERT, "cert", "FILE", "use TLS with this client certificate (PEM)"},
+    {CLI_KEY, "key", "FILE", "its private key (default: in the file of --cert)"},
+    {CLI_KEYPASS, "keypass", "PASSWORD", "the private key's password"},
+    {CLI_CIPHERS, "ciphers", "LIST", "the ciphers of TLS 1.2 that are offered"},
+    {CLI_ALPN, "tls-alpn", "PROTOCOLS", "the application protocols that are offered, commas between them"},
+    {CLI_TLS_VERSION, "tls-version", "VERSION", "the oldest TLS that is accepted: tlsv1.2 (default) or tlsv1.3"},
+    {CLI_INSECURE, "insecure", NULL, "do not verify that the certificate is for this host: for tests alone"},
+    {CLI_PSK, "psk", "KEY", "use TLS with a pre-shared key (hexadecimal)"},
+    {CLI_PSK_IDENTITY, "psk-identity", "NAME", "the identity of the pre-shared key"},
+    {CLI_PROXY, "proxy", "URL", "go through this proxy: socks5://[user:password@]host[:port] or http://..."},
     {'i', "id", "ID", "the client id (default: the broker assigns one)"},
     {'c', "disable-clean-session", NULL, "keep the session at the broker after the end; needs -i"},
     {'u', "username", "NAME", "the user name"},
@@ -107,11 +121,35 @@ static bool take_version(cli *self, const char *text)
                           : "");
 }
 
+/* An option about TLS, proxies and sockets. False where it is none of them. */
+static bool take_way(way *self, int letter, const char *value)
+{
+    switch (letter) {
+    case 'A': self->local = value; break;
+    case CLI_CAFILE: self->ca_file = value; break;
+    case CLI_CAPATH: self->ca_directory = value; break;
+    case CLI_OS_CERTS: self->system_trust = true; break;
+    case CLI_CERT: self->certificate = value; break;
+    case CLI_KEY: self->key = value; break;
+    case CLI_KEYPASS: self->key_password = value; break;
+    case CLI_CIPHERS: self->ciphers = value; break;
+    case CLI_ALPN: self->alpn = value; break;
+    case CLI_TLS_VERSION: self->tls_version = value; break;
+    case CLI_INSECURE: self->insecure = true; break;
+    case CLI_PSK: self->psk = value; break;
+    case CLI_PSK_IDENTITY: self->psk_identity = value; break;
+    case CLI_PROXY: self->proxy = value; break;
+    default: return false;
+    }
+    return true;
+}
+
 /* An option that both programs know. */
 static bool take_common(cli *self, int letter, const char *value)
 {
     unsigned long number = 0;
     bool good = true;
+    if (take_way(&self->way, letter, value)) return true;
     switch (letter) {
     case 'h': self->host = value; break;
     case 'p':
@@ -187,7 +225,8 @@ static bool check(const cli *self)
         return cli_refuse(self, "-c keeps a session, which needs a name: give the client an id with -i");
     if (self->password != NULL && self->user == NULL && self->version == TERN_VERSION_311)
         return cli_refuse(self, "MQTT 3.1.1 has no password without a user name: add -u");
-    return true;
+    const char *trouble = way_trouble(&self->way);
+    return trouble == NULL || cli_refuse(self, "%s", trouble);
 }
 
 bool cli_parse(cli *self, const cli_program *program, void *owner, int argc, char **argv, int *status)
@@ -258,8 +297,9 @@ bool cli_server(const cli *self, char **url, char **topic)
     } else {
         const char *host = self->host != NULL ? self->host : "localhost";
         bool bare_ipv6 = strchr(host, ':') != NULL && host[0] != '[';
-        *url = format_text("mqtt://%s%s%s:%u", bare_ipv6 ? "[" : "", host, bare_ipv6 ? "]" : "",
-                           self->port != 0 ? self->port : 1883u);
+        bool tls = way_wants_tls(&self->way);
+        *url = format_text("%s://%s%s%s:%u", tls ? "mqtts" : "mqtt", bare_ipv6 ? "[" : "", host, bare_ipv6 ? "]" : "",
+                           self->port != 0 ? self->port : tls ? 8883u : 1883u);
     }
     char why[256];
     if (*url == NULL) return cli_refuse(self, "out of memory");

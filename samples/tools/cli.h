@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <tern/tern.h>
 
+#include "way.h"
+
 /* Exit statuses; TIMEOUT is the one that users of mosquitto_pub and mosquitto_sub know. */
 enum cli_status { CLI_OK = 0, CLI_USAGE = 1, CLI_FAILED = 2, CLI_TIMEOUT = 27 };
 
@@ -20,7 +22,8 @@ typedef struct cli_option {
 } cli_option;
 
 /* Letters of options that have none. */
-enum cli_long { CLI_UNIX = 256, CLI_QUIET, CLI_HELP, CLI_VERSION };
+enum cli_long { CLI_UNIX = 256, CLI_QUIET, CLI_HELP, CLI_VERSION, CLI_CAFILE, CLI_CAPATH, CLI_CERT, CLI_KEY, CLI_KEYPASS, CLI_CIPHERS,
+                CLI_ALPN, CLI_TLS_VERSION, CLI_OS_CERTS, CLI_INSECURE, CLI_PSK, CLI_PSK_IDENTITY, CLI_PROXY };
 
 /* What both programs understand. Texts are borrowed from the command line. */
 typedef struct cli {
@@ -37,6 +40,7 @@ typedef struct cli {
     uint16_t keep_alive;
     uint32_t qos;
     uint32_t patience_s; /* -W; 0 = for ever */
+    way way;             /* TLS, proxy and the like */
     bool persistent;     /* -c */
     bool debug;
     bool quiet;

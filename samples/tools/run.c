@@ -63,6 +63,14 @@ static bool is_hopeless(const run *self, const tern_event *event)
     return tern_event_step(event) == TERN_STEP_RESOLVE && !self->connected_once;
 }
 
+/* What happened, and below it what to do about it. */
+static void tell_failure(const run *self, const tern_event *event)
+{
+    const char *hint = tern_event_hint(event);
+    cli_tell(self->cli, "%s", tern_event_text(event));
+    if (hint != NULL) cli_tell(self->cli, "  %s", hint);
+}
+
 static void on_event(tern_client *client, const tern_event *event, void *user_data)
 {
     run *self = user_data;
@@ -73,11 +81,11 @@ static void on_event(tern_client *client, const tern_event *event, void *user_da
     case TERN_EVENT_CONNECT_FAILED:
     case TERN_EVENT_DISCONNECTED:
         if (tern_event_retry_delay(event) < 0) break; /* STOPPED says the same */
-        cli_tell(self->cli, "%s", tern_event_text(event));
+        tell_failure(self, event);
         if (is_hopeless(self, event)) run_end(self, CLI_FAILED);
         break;
     case TERN_EVENT_STOPPED:
-        cli_tell(self->cli, "%s", tern_event_text(event));
+        tell_failure(self, event);
         run_end(self, CLI_FAILED);
         break;
     default: break;
@@ -114,6 +122,7 @@ static int make_client(run *self, const run_options *own)
 static int configure(run *self, const char *url)
 {
     const cli *from = self->cli;
+    const char *part = NULL;
     tern_connection_options *to;
     int rc = tern_connection_options_new(&to);
     if (rc != 0) return rc;
@@ -128,6 +137,10 @@ static int configure(run *self, const char *url)
     if (rc == 0)
         rc = tern_connection_options_set_retry_delay(to, RETRY_BASE_MS, RETRY_MAXIMUM_MS,
                                                      TERN_JITTER_PROPORTIONAL);
+    if (rc == 0) {
+        rc = way_apply(&from->way, to, &part);
+        if (rc != 0) cli_tell(from, "%s: %s", part, tern_strerror(rc));
+    }
     if (rc == 0) rc = tern_client_configure(self->client, to);
     tern_connection_options_free(to);
     return rc;

@@ -15,7 +15,9 @@ static tern__view view(const char *text)
 
 /* ---- CONNECT ---- */
 
-static void test_credentials(void **state) /* [MQTT5-3.1.3-1] [MQTT311-3.1.2-22] */
+/* [MQTT5-3.1.3-1] [MQTT5-3.1.2-16] [MQTT5-3.1.2-18] [MQTT311-3.1.2-19] [MQTT311-3.1.2-20] [MQTT311-3.1.2-21]
+ * [MQTT311-3.1.2-22] */
+static void test_credentials(void **state)
 {
     (void)state;
     static const struct {
@@ -47,7 +49,8 @@ static void test_credentials(void **state) /* [MQTT5-3.1.3-1] [MQTT311-3.1.2-22]
     }
 }
 
-static void test_flags_of_a_will(void **state) /* [MQTT5-3.1.2-11] [MQTT5-3.1.2-13] */
+/* [MQTT5-3.1.2-11] [MQTT5-3.1.2-13] [MQTT311-3.1.2-9] */
+static void test_flags_of_a_will(void **state)
 {
     (void)state;
     for (uint8_t qos = 0; qos <= 2; qos++) {

@@ -20,7 +20,8 @@ static void expect_connect(script *s, const char *hex)
     script_expect(s, hex);
 }
 
-/* [MQTT5-3.1.2-1] [MQTT5-3.1.3-1] [MQTT311-3.1.2-1] */
+/* [MQTT5-3.1.2-1] [MQTT5-3.1.3-1] [MQTT5-3.1.3-3] [MQTT311-3.1.2-1] [MQTT311-3.1.2-3] [MQTT311-3.1.2-11] [MQTT311-3.1.2-13]
+ * [MQTT311-3.1.2-15] [MQTT311-3.1.2-18] [MQTT311-3.1.3-3] */
 static void the_plainest_connect(void **state)
 {
     (void)state;
@@ -86,7 +87,7 @@ static void the_fullest_connect(void **state)
     script_free(&s);
 }
 
-/* [MQTT311-3.1.2-15] [MQTT311-3.1.2-18] and none of the properties */
+/* [MQTT311-3.1.2-9] and none of the properties */
 static void a_will_and_credentials_in_3_1_1(void **state)
 {
     (void)state;

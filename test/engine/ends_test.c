@@ -111,7 +111,7 @@ static void test_nothing_goes_out_behind_disconnect(void **state)
     }
 }
 
-/* Every reason that a client may give, and those that it may not. [MQTT5-3.14.2-1] */
+/* Every reason that a client may give, and those that it may not. [MQTT5-3.14.2-1] [V5-U-18] */
 static void test_reasons_of_ours(void **state)
 {
     (void)state;

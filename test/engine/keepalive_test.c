@@ -206,7 +206,7 @@ static void expect_dead(script *s)
 }
 
 static void test_a_silent_peer_is_dead_one_ping_timeout_later(
-    void **state) /* [C16] [MQTT5-3.12.4-1] */
+    void **state) /* [C16] [MQTT5-3.12.4-1] [MQTT311-3.12.4-1] */
 {
     (void)state;
     for (int version = TERN__V311; version <= TERN__V5; version++) {

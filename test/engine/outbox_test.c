@@ -193,7 +193,7 @@ static void expiry_is_told_behind_a_full_window(void **state)
     script_free(&s);
 }
 
-/* [C2] What went out in a lost session may have arrived: whatever stops it now, NOT_SENT would be untrue. */
+/* [C2] [MQTT5-4.3.3-7] What went out in a lost session may have arrived: whatever stops it now, NOT_SENT would be untrue. */
 static void what_went_out_is_never_not_sent(void **state)
 {
     (void)state;
@@ -226,6 +226,20 @@ static void what_went_out_is_never_not_sent(void **state)
     }
 }
 
+/* The loop's time may be a little older than the publisher's: no message lives longer for it, and none for 0 seconds. */
+static void the_interval_is_never_more_than_was_given(void **state)
+{
+    (void)state;
+    script s;
+    script_ready(&s, TERN__V5);
+    s.now += 1000;
+    publish_expiring(&s, 0, UINT32_MAX, NULL);
+    publish_expiring(&s, 0, 7, NULL);
+    s.now -= 1000;
+    script_expect(&s, "30 0A 00 01 74 05 02 FF FF FF FF 78 30 0A 00 01 74 05 02 00 00 00 07 78");
+    script_free(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,6 +248,7 @@ int main(void)
         cmocka_unit_test(expiry_is_told_offline),
         cmocka_unit_test(expiry_is_told_behind_a_full_window),
         cmocka_unit_test(what_went_out_is_never_not_sent),
+        cmocka_unit_test(the_interval_is_never_more_than_was_given),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

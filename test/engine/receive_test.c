@@ -4,6 +4,9 @@
 
 #include <string.h>
 #include <tern/error.h>
+#include <tern/message.h>
+
+#include "engine/message.h"
 
 /* [MQTT5-4.3.2-3] [MQTT5-4.3.2-4] [MQTT5-4.3.3-8] [MQTT5-4.3.3-11] */
 static void each_qos_is_delivered_and_answered(void **state)
@@ -236,6 +239,52 @@ static void large_and_small_share_the_stream(void **state)
     script_free(&s);
 }
 
+/* The next block of messages, as its receiver has it. */
+static tern__block *next_block(script *s)
+{
+    tern__engine_event event;
+    assert_true(tern__engine_next_event(s->engine, &event));
+    assert_int_equal(event.kind, TERN__EVENT_MESSAGES);
+    tern__block_finish(event.block);
+    return event.block;
+}
+
+/* Little is handed over in a small copy, much as it was read: all that a message has comes along, and stays when the next
+ * bytes are read. [C10] */
+static void everything_of_a_message_stays(void **state)
+{
+    (void)state;
+    for (int large = 0; large < 2; large++) {
+        script s;
+        char hex[2000] = "30 0d 00 01 'a' 08 23 00 01 03 00 02 'ct' 'p' 32 0e 00 00 00 07 08 23 00 01 08 00 02 'r1' 'q'";
+        script_init(&s, TERN__V5);
+        s.config.topic_alias_maximum = 1;
+        script_start(&s);
+        script_online(&s, NULL);
+        for (int i = 0; large == 1 && i < 50; i++) strcat(hex, " 30 0e 00 01 'b' 00 '0123456789'");
+        assert_int_equal(script_recv(&s, hex), 0);
+        tern__block *block = next_block(&s);
+        assert_true(large == 1 ? block->cap >= 4096 : block->cap < 100);
+        assert_int_equal(block->count, large == 1 ? 52 : 2);
+        assert_true(tern__engine_stats_of(s.engine)->messages_received == block->count);
+        assert_int_equal(script_recv(&s, "30 0d 00 01 'x' 08 23 00 01 03 00 02 'xx' 'x'"), 0);
+        const tern_message first = {.record = &block->records[0], .epoch = block->epoch};
+        const tern_message second = {.record = &block->records[1], .epoch = block->epoch};
+        assert_ptr_equal(first.record->block, block);
+        assert_string_equal(tern_message_topic(&first), "a");
+        assert_string_equal(tern_message_text(&first), "p");
+        size_t len = 0;
+        assert_memory_equal(tern_message_content_type(&first, &len), "ct", 2);
+        assert_int_equal(len, 2);
+        assert_string_equal(tern_message_topic(&second), "a"); /* of its alias */
+        assert_string_equal(tern_message_text(&second), "q");
+        assert_memory_equal(tern_message_response_topic(&second, &len), "r1", 2);
+        assert_int_equal(len, 2);
+        tern__block_unref(block);
+        script_free(&s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +297,7 @@ int main(void)
         cmocka_unit_test(aliases_stand_for_topics_of_one_connection),
         cmocka_unit_test(a_packet_over_our_maximum_is_refused_at_its_header),
         cmocka_unit_test(large_and_small_share_the_stream),
+        cmocka_unit_test(everything_of_a_message_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

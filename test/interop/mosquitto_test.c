@@ -1,4 +1,4 @@
-/* A client, through its public headers, against Debian's mosquitto.
+/* A client, through its public headers, against Debian's mosquitto. [MQTT311-7.0.0-2]
  * SPDX-License-Identifier: Apache-2.0 */
 #include <poll.h>
 #include <setjmp.h>

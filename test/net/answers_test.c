@@ -45,7 +45,7 @@ static void set_connack(rig *r, const tern__buf *props, int refuse)
 {
     mock_rules rules = {.refuse = refuse, .connack_props_len = props->len};
     assert_true(props->len <= sizeof rules.connack_props);
-    memcpy(rules.connack_props, props->data, props->len);
+    if (props->len != 0) memcpy(rules.connack_props, props->data, props->len);
     mock_broker_set_rules(r->broker, &rules);
 }
 
@@ -54,6 +54,7 @@ typedef struct told {
     int64_t limits[TERN_LIMIT_SHARED_SUBSCRIPTION + 1];
     int64_t beyond;
     char response_info[64];
+    atomic_uint connected; /* events that were told to the end */
 } told;
 
 static void on_event(tern_client *client, const tern_event *event, void *user_data)
@@ -69,13 +70,23 @@ static void on_event(tern_client *client, const tern_event *event, void *user_da
         t->limits[limit] = tern_event_limit(event, (tern_limit)limit);
     const char *info = tern_event_response_information(event);
     strncpy(t->response_info, info != NULL ? info : "(none)", sizeof t->response_info - 1);
+    atomic_fetch_add(&t->connected, 1);
 }
 
-static void connect_and_leave(rig *r)
+static bool was_told(void *argument)
 {
+    told *t = argument;
+    return atomic_load(&t->connected) != 0;
+}
+
+/* The event is told where callbacks run, so that connecting may be over before. */
+static void connect_and_leave(rig *r, told *t)
+{
+    atomic_store(&t->connected, 0);
     tern_token *token;
     assert_int_equal(tern_client_configure(r->client, r->options), 0);
     assert_int_equal(tern_client_connect_wait(r->client, PATIENCE), 0);
+    assert_true(net_wait_until(was_told, t, PATIENCE));
     assert_int_equal(tern_client_disconnect(r->client, 0, &token), 0);
     assert_int_equal(tern_token_wait(token, PATIENCE), 0);
     tern_token_unref(token);
@@ -113,14 +124,14 @@ static void limits_are_told(void **state)
     assert_int_equal(tern__props_add_number(&props, TERN__PROP_SHARED_AVAILABLE, 0), 0);
     assert_int_equal(tern__props_add_text(&props, TERN__PROP_RESPONSE_INFO, "answers/7", 9), 0);
     set_connack(&r, &props, 0);
-    connect_and_leave(&r);
+    connect_and_leave(&r, &t);
     check_limits(&t, (const int64_t[11]){0, 33, 44, 55, 6666, 77, 1, 0, 0, 0, 0});
     assert_string_equal(t.response_info, "answers/7");
     /* Another server says nothing: nothing of the first is left. */
     tern__buf_deinit(&props);
     tern__buf_init(&props);
     set_connack(&r, &props, 0);
-    connect_and_leave(&r);
+    connect_and_leave(&r, &t);
     check_limits(&t, (const int64_t[11]){0, 60, 3600, 1000, UINT32_MAX, 0, 2, 1, 1, 1, 1});
     assert_string_equal(t.response_info, "(none)");
     rig_free(&r);
@@ -145,6 +156,35 @@ static void a_refused_connect_says_why(void **state)
     assert_int_equal(tern_token_reason_code(token, 0), 0x87);
     assert_string_equal(tern_token_reason_string(token), "no such tenant");
     assert_non_null(strstr(tern_token_error_text(token), "no such tenant"));
+    tern_token_unref(token);
+    rig_free(&r);
+}
+
+/* Bytes that no server starts with. */
+static bool answer_out_of_turn(mock_broker *broker, mock_peer *peer, const tern__packet *packet, void *user_data)
+{
+    (void)broker;
+    (void)user_data;
+    if (packet->type == TERN__CONNECT) mock_send_raw(peer, "\xd0\0", 2);
+    return packet->type == TERN__CONNECT;
+}
+
+/* A code that we sent ourselves is none of the server's: the token of the connect has none. */
+static void a_code_of_ours_is_not_the_servers(void **state)
+{
+    (void)state;
+    rig r;
+    tern_token *token;
+    rig_init(&r);
+    mock_broker_set_script(r.broker, answer_out_of_turn, NULL);
+    assert_int_equal(tern_connection_options_set_version(r.options, TERN_VERSION_5), 0);
+    assert_int_equal(tern_connection_options_set_retry_limit(r.options, 1, 0), 0);
+    assert_int_equal(tern_client_configure(r.client, r.options), 0);
+    assert_int_equal(tern_client_connect(r.client, &token), 0);
+    assert_int_equal(tern_token_wait(token, PATIENCE), TERN_E_PROTOCOL);
+    assert_non_null(strstr(tern_token_error_text(token), "CONNACK"));
+    assert_int_equal(tern_token_reason_count(token), 0);
+    assert_int_equal(tern_token_reason_code(token, 0), -1);
     tern_token_unref(token);
     rig_free(&r);
 }
@@ -244,6 +284,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(limits_are_told),
         cmocka_unit_test(a_refused_connect_says_why),
+        cmocka_unit_test(a_code_of_ours_is_not_the_servers),
         cmocka_unit_test(retry_ends_the_wait),
         cmocka_unit_test(closing_can_be_waited_for_again),
         cmocka_unit_test(looking_changes_no_last_error),

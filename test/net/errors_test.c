@@ -238,6 +238,12 @@ static void topics_filters_and_flags(void **state)
     assert_int_equal(tern_client_subscribe(client, "$share//a", 0, NULL), TERN_E_FILTER);
     assert_int_equal(tern_client_subscribe(client, "a", 3, NULL), TERN_E_INVALID);
     assert_int_equal(tern_client_subscribe(client, "a", TERN_RETAIN, NULL), TERN_E_INVALID);
+    tern_subscription *none = NULL;
+    assert_int_equal(tern_subscription_new(&none), 0);
+    assert_int_equal(tern_client_subscribe_all(client, none, NULL), TERN_E_INVALID); /* [MQTT5-3.8.3-2] [MQTT311-3.8.3-3] */
+    assert_int_equal(tern_client_unsubscribe_all(client, none, NULL), TERN_E_INVALID); /* [MQTT5-3.10.3-2] [MQTT311-3.10.3-2] */
+    tern_subscription_free(none);
+    assert_int_equal(tern_client_unsubscribe(client, "\xED\xA0\x80", NULL), TERN_E_UTF8); /* [MQTT311-3.10.3-1] */
     large[65535] = '\0';
     assert_int_equal(tern_client_publish(client, large, "x", 1, 0, NULL), 0);
     free(large);

@@ -166,7 +166,7 @@ static void each_level_has_its_records(void **state)
         if (strstr(l.text, traced[i]) == NULL) fail_msg("no \"%s\" in: %s", traced[i], l.text);
     free(l.text);
     log_session(TERN_LOG_DEBUG, &l);
-    assert_non_null(strstr(l.text, "is open: CONNECT"));
+    assert_non_null(strstr(l.text, ": CONNECT with MQTT"));
     assert_null(strstr(l.text, "sent PUBLISH"));
     free(l.text);
     log_session(TERN_LOG_ERROR, &l); /* the refused credentials stopped it */

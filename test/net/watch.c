@@ -19,7 +19,11 @@ static void on_event(tern_client *client, const tern_event *event, void *user_da
         .attempt = tern_event_attempt(event),
         .session_present = tern_event_session_present(event),
         .version = tern_event_version(event),
+        .http_status = tern_event_http_status(event),
+        .verify_result = tern_event_verify_result(event),
     };
+    const char *hint = tern_event_hint(event);
+    snprintf(record.hint, sizeof record.hint, "%s", hint != NULL ? hint : "");
     snprintf(record.server, sizeof record.server, "%s", tern_event_server(event));
     snprintf(record.text, sizeof record.text, "%s", tern_event_text(event));
     pthread_mutex_lock(&w->lock);

@@ -20,6 +20,9 @@ typedef struct watch_record {
     int session_present;
     tern_version version;
     char server[64];
+    int http_status;
+    int32_t verify_result;
+    char hint[200];
     char text[400];
 } watch_record;
 

@@ -4,9 +4,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+#include <tern/error.h>
 /* after the headers that it needs */
 #include <cmocka.h>
 
+#include "engine/script.h"
 #include "sweep/world.h"
 
 void *__real_malloc(size_t size);
@@ -99,8 +102,44 @@ static void every_allocation_fails_once(void **state)
     }
 }
 
+/* Where memory runs out for what came in, the link ends without an acknowledgement, nothing is delivered that is not
+ * remembered, and the message that the server sends again on the next connection is taken. [MQTT311-4.8.0-2] */
+static void what_cannot_be_kept_is_not_acknowledged(void **state)
+{
+    (void)state;
+    for (int version = TERN__V311; version <= TERN__V5; version++) {
+        const char *first = version == TERN__V5 ? "34 06 00 01 'a' 00 07 00" : "34 05 00 01 'a' 00 07";
+        const char *again = version == TERN__V5 ? "3c 06 00 01 'a' 00 07 00" : "3c 05 00 01 'a' 00 07";
+        bool failed = true;
+        for (long n = 0; failed; n++) {
+            script s;
+            live = 0;
+            script_ready(&s, version);
+            until_failure = n;
+            const int rc = script_recv(&s, first);
+            failed = until_failure < 0;
+            until_failure = -1;
+            assert_true(failed || rc == 0);
+            const bool delivered = strcmp(script_delivered(&s), "a=/2;") == 0;
+            if (rc != 0) {
+                assert_int_equal(rc, TERN_E_NOMEM);
+                script_expect(&s, version == TERN__V5 && !tern__engine_connected(s.engine) ? "e0 01 83" : "");
+                script_offline(&s);
+                script_online(&s, version == TERN__V5 ? "20 03 01 00 00" : "20 02 01 00");
+                assert_int_equal(script_recv(&s, again), 0);
+                assert_string_equal(script_delivered(&s), delivered ? "" : "a=/2d;");
+            }
+            tern__engine_ack_through(s.engine, s.epoch, s.last_seq);
+            script_expect(&s, "50 02 00 07");
+            script_free(&s);
+            assert_int_equal(live, 0);
+        }
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_allocation_fails_once)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_allocation_fails_once),
+                                       cmocka_unit_test(what_cannot_be_kept_is_not_acknowledged)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

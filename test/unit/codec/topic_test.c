@@ -49,7 +49,7 @@ static void unicode_topics(void **state)
     assert_int_equal(check_exact("aaaaaaaa\xC3", 9, tern__topic_check), TERN_E_UTF8);
 }
 
-/* [MQTT5-4.7.3-1] [MQTT5-4.7.3-3] */
+/* [MQTT5-4.7.3-1] [MQTT5-4.7.3-3] [MQTT311-4.7.3-1] [MQTT311-4.7.3-3] */
 static void limits(void **state)
 {
     (void)state;
@@ -65,7 +65,7 @@ static void limits(void **state)
     free(text);
 }
 
-/* [MQTT5-4.7.1-1] [MQTT5-4.7.1-2] [MQTT5-4.8.2-1] [MQTT5-4.8.2-2] */
+/* [MQTT5-4.7.1-1] [MQTT5-4.7.1-2] [MQTT5-4.8.2-1] [MQTT5-4.8.2-2] [MQTT311-4.7.1-2] [MQTT311-4.7.1-3] */
 static void filters(void **state)
 {
     (void)state;
@@ -101,7 +101,8 @@ static bool match(const char *filter, const char *topic)
     return answer;
 }
 
-/* Section 4.7's own examples, and its edges. [MQTT5-4.7.2-1] [MQTT5-4.7.3-4] */
+/* Section 4.7's own examples, and its edges. [MQTT5-4.7.2-1] [MQTT5-4.7.3-4]
+ * [MQTT311-4.7.2-1] [MQTT311-4.7.3-4] */
 static void matching(void **state)
 {
     (void)state;

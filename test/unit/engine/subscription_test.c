@@ -11,6 +11,7 @@
 
 #include "engine/subscription.h"
 
+/* [V5-U-09] */
 static void filters_and_options(void **state)
 {
     (void)state;
@@ -31,13 +32,14 @@ static void filters_and_options(void **state)
     assert_memory_equal(subscription->filters.data, wire, sizeof wire);
     assert_int_equal(tern_subscription_set_identifier(subscription, 268435455), 0);
     assert_int_equal(tern_subscription_set_identifier(subscription, 268435456), TERN_E_INVALID);
+    assert_int_equal(tern_subscription_set_identifier(subscription, UINT32_MAX), TERN_E_INVALID);
     assert_int_equal(subscription->identifier, 268435455);
     assert_int_equal(tern_subscription_add_user_property(subscription, "k", "v"), 0);
     assert_memory_equal(subscription->user_properties.data, "\x26\0\1k\0\1v", 7);
     tern_subscription_free(subscription);
 }
 
-/* [MQTT5-3.8.3-1] [MQTT5-3.8.3-4] [MQTT5-3.8.3-5] [MQTT5-4.7.1-1] */
+/* [MQTT5-3.8.3-1] [MQTT311-3.8.3-1] [MQTT311-3.10.3-1] [MQTT5-3.8.3-4] [MQTT5-3.8.3-5] [MQTT5-4.7.1-1] */
 static void what_is_refused(void **state)
 {
     (void)state;

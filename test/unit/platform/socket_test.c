@@ -43,7 +43,7 @@ static tern__address ipv6(uint16_t port)
 /* 0 or the errno that connecting ended with; *fd is open on 0. */
 static int connect_fully(const tern__address *address, int *fd)
 {
-    int error = tern__socket_connect(address, fd);
+    int error = tern__socket_connect(address, NULL, fd);
     if (error != EINPROGRESS) return error;
     struct pollfd one = {*fd, POLLOUT, 0};
     assert_int_equal(poll(&one, 1, NET_PATIENCE_MS), 1);

@@ -188,7 +188,7 @@ static const request_row requests[] = {
      "Host: 10.0.0.1:81\r\n"},
 };
 
-/* [MQTT5-6.0.0-3] */
+/* [MQTT5-6.0.0-3] [MQTT311-6.0.0-3] */
 static void the_request_is_what_was_configured(void **state)
 {
     (void)state;
@@ -334,7 +334,7 @@ static const answer_row answers[] = {
     {ANSWER(UPGRADE, CONNECTION, ACCEPT,
             PROTOCOL "Sec-WebSocket-Extensions: permessage-deflate\r\n"),
      101, "an extension that was not offered", ""},
-    /* [MQTT5-6.0.0-4] */
+    /* [MQTT5-6.0.0-4] [MQTT311-6.0.0-4] */
     {ANSWER(UPGRADE, CONNECTION, ACCEPT, ""), 101, "does not choose the sub-protocol mqtt", "path"},
     {ANSWER(UPGRADE, CONNECTION, ACCEPT, "Sec-WebSocket-Protocol: chat\r\n"), 101,
      "another sub-protocol", "path"},
@@ -478,7 +478,7 @@ enum { WS = TERN_E_WEBSOCKET, LOST = TERN_E_CONNECTION_LOST };
 static const frame_row frames[] = {
     ROW("\x82\x03" "abc", "abc", 0, 0, NULL),
     ROW("\x82\x00\x82\x01" "a", "a", 0, 0, NULL),
-    /* Fragments [MQTT5-6.0.0-2], with control frames between them and pongs nobody asked for. */
+    /* Fragments [MQTT5-6.0.0-2] [MQTT311-6.0.0-2], with control frames between them and pongs nobody asked for. */
     ROW("\x02\x01" "a\x00\x01" "b\x80\x01" "c\x82\x01" "d", "abcd", 0, 0, NULL),
     ROW("\x02\x01" "a\x8A\x00\x00\x00\x8A\x02" "xx\x80\x01" "b", "ab", 0, 0, NULL),
     ROW("\x02\x00\x80\x00\x82\x01" "z", "z", 0, 0, NULL),
@@ -517,7 +517,7 @@ static const frame_row frames[] = {
     ROW("\x82\x01" "a\x80\x01" "b", "a", WS, 1002, "a continuation of no message"),
     ROW("\x02\x01" "a\x82\x01" "b", "a", WS, 1002, "before the end of a fragmented one"),
     ROW("\x02\x01" "a\x81\x01" "b", "a", WS, 1002, "before the end of a fragmented one"),
-    /* [MQTT5-6.0.0-1] */
+    /* [MQTT5-6.0.0-1] [MQTT311-6.0.0-1] */
     ROW("\x81\x01" "a", "", WS, 1003, "a text frame"),
     ROW("\x01\x01" "a", "", WS, 1003, "a text frame"),
     ROW("\x82\x02" "ab\x81\x00", "ab", WS, 1003, "a text frame"),
@@ -760,7 +760,7 @@ static void exchange_bulk(const fault_plan *plan, size_t size, uint32_t seed)
 }
 
 /* Whatever the sizes and rates, the bytes at the peer are those that were written, and the other way
- * round. [MQTT5-6.0.0-2] */
+ * round. [MQTT5-6.0.0-2] [MQTT311-6.0.0-2] */
 static void bytes_survive_all_faults(void **state)
 {
     (void)state;

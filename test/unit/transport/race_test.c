@@ -20,7 +20,7 @@
 
 #include "platform/clock.h"
 #include "support/net.h"
-#include "transport/connect.h"
+#include "transport/race.h"
 
 /* ---- a name server of our own ---- */
 
@@ -71,10 +71,10 @@ static void answer_fake(const tern__address *addresses, size_t count)
 typedef struct fixture {
     tern__poller *poller;
     tern__resolver *resolver;
-    tern__connect *attempt;
+    tern__race *attempt;
     unsigned calls;
     tern__stream *stream;
-    tern__connect_failure failure;
+    tern__stream_failure failure;
     int lowest_fd; /* before all: finds leaks */
 } fixture;
 
@@ -101,9 +101,10 @@ static void tear_down(fixture *f)
     assert_int_equal(lowest_fd(), f->lowest_fd);
 }
 
-static void on_ended(void *user_data, tern__stream *stream, const tern__connect_failure *failure)
+static void on_ended(void *user_data, tern__stream *stream, const char *peer, const tern__stream_failure *failure)
 {
     fixture *f = user_data;
+    assert_true((stream == NULL) == (peer == NULL));
     f->calls++;
     f->attempt = NULL;
     f->stream = stream;
@@ -116,9 +117,9 @@ static void start(fixture *f, const char *url)
     tern__uri uri;
     char why[200];
     assert_int_equal(tern__uri_parse(url, &uri, why, sizeof why), 0);
-    assert_int_equal(tern__connect_start(&f->attempt, &uri, f->poller, f->resolver, on_ended, f,
-                                         tern__clock_us()),
-                     0);
+    const tern__race_goal goal = {uri.scheme, uri.host, uri.port, NULL};
+    assert_int_equal(
+        tern__race_start(&f->attempt, &goal, f->poller, f->resolver, on_ended, f, tern__clock_us()), 0);
     tern__uri_deinit(&uri);
     assert_int_equal(f->calls, 0); /* never from within the start */
     assert_non_null(f->attempt);
@@ -138,11 +139,11 @@ static void run(fixture *f)
     while (f->calls == 0 && tern__clock_us() < end) {
         unsigned woken;
         uint64_t now = tern__clock_us();
-        uint64_t due = tern__connect_deadline(f->attempt);
+        uint64_t due = tern__race_deadline(f->attempt);
         int64_t timeout = due <= now ? 0 : due - now > 100000 ? 100000 : (int64_t)(due - now);
         assert_int_equal(tern__poller_wait(f->poller, timeout, &woken), 0);
-        if (f->attempt != NULL && tern__clock_us() >= tern__connect_deadline(f->attempt))
-            tern__connect_tick(f->attempt, tern__clock_us());
+        if (f->attempt != NULL && tern__clock_us() >= tern__race_deadline(f->attempt))
+            tern__race_tick(f->attempt, tern__clock_us());
     }
     assert_int_equal(f->calls, 1);
 }
@@ -244,7 +245,7 @@ static void an_unknown_name_fails_in_its_step(void **state)
     char peer[80];
     set_up(&f);
     start(&f, "mqtt://no-such-host.invalid:1884");
-    assert_int_equal(tern__connect_step(f.attempt, peer, sizeof peer), TERN_STEP_RESOLVE);
+    assert_int_equal(tern__race_step(f.attempt, peer, sizeof peer), TERN_STEP_RESOLVE);
     assert_string_equal(peer, "no-such-host.invalid:1884");
     run(&f);
     assert_int_equal(f.failure.error, TERN_E_RESOLVE);
@@ -332,7 +333,7 @@ static uint16_t stuck_port(int *fds)
     assert_int_equal(listen(fds[0], 0), 0);
     tern__address address = address_of("127.0.0.1", port);
     for (int i = 1; i < STUCK_FDS; i++) {
-        int error = tern__socket_connect(&address, &fds[i]);
+        int error = tern__socket_connect(&address, NULL, &fds[i]);
         assert_true(error == 0 || error == EINPROGRESS);
     }
     return port;
@@ -380,14 +381,14 @@ static void the_next_address_does_not_wait_for_a_silent_one(void **state)
     start_at(&f, "fake", 1);
     tern__address addresses[] = {address_of("127.0.0.1", silent), address_of("127.0.0.1", open)};
     answer_fake(addresses, 2);
-    uint64_t due = tern__connect_deadline(f.attempt);
+    uint64_t due = tern__race_deadline(f.attempt);
     assert_true(due >= before + 250000 && due <= tern__clock_us() + 250000);
-    tern__connect_tick(f.attempt, due - 1);
-    assert_int_equal(tern__connect_step(f.attempt, peer, sizeof peer), TERN_STEP_CONNECT);
+    tern__race_tick(f.attempt, due - 1);
+    assert_int_equal(tern__race_step(f.attempt, peer, sizeof peer), TERN_STEP_CONNECT);
     snprintf(expected, sizeof expected, "127.0.0.1:%u", (unsigned)silent);
     assert_string_equal(peer, expected);
-    tern__connect_tick(f.attempt, due);
-    if (f.attempt != NULL) assert_true(tern__connect_deadline(f.attempt) == UINT64_MAX);
+    tern__race_tick(f.attempt, due);
+    if (f.attempt != NULL) assert_true(tern__race_deadline(f.attempt) == UINT64_MAX);
     run(&f);
     check_works(&f, listener);
     tear_down(&f);
@@ -405,20 +406,20 @@ static void deadlines_only_move_later(void **state)
     uint16_t silent = stuck_port(stuck);
     set_up(&f);
     start_at(&f, "fake", 1);
-    uint64_t first = tern__connect_deadline(f.attempt);
+    uint64_t first = tern__race_deadline(f.attempt);
     assert_true(first <= tern__clock_us() + 250000);
-    tern__connect_tick(f.attempt, first);
-    assert_true(tern__connect_deadline(f.attempt) == first + 250000);
-    tern__connect_tick(f.attempt, first + 1); /* early: changes nothing */
-    assert_true(tern__connect_deadline(f.attempt) == first + 250000);
-    tern__connect_cancel(f.attempt);
+    tern__race_tick(f.attempt, first);
+    assert_true(tern__race_deadline(f.attempt) == first + 250000);
+    tern__race_tick(f.attempt, first + 1); /* early: changes nothing */
+    assert_true(tern__race_deadline(f.attempt) == first + 250000);
+    tern__race_cancel(f.attempt);
     assert_int_equal(fake.cancelled, 1);
     start_at(&f, "fake", 1);
-    first = tern__connect_deadline(f.attempt);
+    first = tern__race_deadline(f.attempt);
     tern__address addresses[] = {address_of("127.0.0.1", silent), address_of("127.0.0.1", silent)};
     answer_fake(addresses, 2);
-    assert_true(tern__connect_deadline(f.attempt) >= first);
-    tern__connect_cancel(f.attempt);
+    assert_true(tern__race_deadline(f.attempt) >= first);
+    tern__race_cancel(f.attempt);
     assert_int_equal(f.calls, 0);
     tear_down(&f);
     unstick(stuck);
@@ -462,12 +463,12 @@ static void gives_up_at_each_step(void **state)
         unsigned woken;
         set_up(&f);
         start(&f, urls[i]);
-        tern__connect_cancel(f.attempt);
+        tern__race_cancel(f.attempt);
         assert_int_equal(tern__poller_wait(f.poller, 1000, &woken), 0);
         assert_int_equal(f.calls, 0);
         tear_down(&f);
     }
-    tern__connect_cancel(NULL);
+    tern__race_cancel(NULL);
 }
 
 static void gives_up_a_race(void **state)
@@ -482,11 +483,11 @@ static void gives_up_a_race(void **state)
     tern__address addresses[] = {address_of("127.0.0.1", silent), address_of("127.0.0.1", silent),
                                  address_of("127.0.0.1", silent)};
     answer_fake(addresses, 3);
-    tern__connect_tick(f.attempt, tern__connect_deadline(f.attempt));
-    assert_true(tern__connect_deadline(f.attempt) != UINT64_MAX);
-    tern__connect_tick(f.attempt, tern__connect_deadline(f.attempt));
-    assert_true(tern__connect_deadline(f.attempt) == UINT64_MAX);
-    tern__connect_cancel(f.attempt);
+    tern__race_tick(f.attempt, tern__race_deadline(f.attempt));
+    assert_true(tern__race_deadline(f.attempt) != UINT64_MAX);
+    tern__race_tick(f.attempt, tern__race_deadline(f.attempt));
+    assert_true(tern__race_deadline(f.attempt) == UINT64_MAX);
+    tern__race_cancel(f.attempt);
     assert_int_equal(tern__poller_wait(f.poller, 0, &woken), 0);
     assert_int_equal(woken, 0);
     assert_int_equal(f.calls, 0);

@@ -1,0 +1,23 @@
+/* Files as far as they are only looked at.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "platform/file.h"
+
+#include <sys/stat.h>
+
+static uint64_t mix(uint64_t stamp, uint64_t value)
+{
+    return (stamp ^ value) * UINT64_C(0x9E3779B97F4A7C15);
+}
+
+uint64_t tern__file_stamp(const char *path)
+{
+    struct stat found;
+    if (stat(path, &found) != 0) return 0;
+    uint64_t stamp = mix(1, (uint64_t)found.st_ino);
+    stamp = mix(stamp, (uint64_t)found.st_size);
+    stamp = mix(stamp, (uint64_t)found.st_mtime);
+#ifdef __linux__
+    stamp = mix(stamp, (uint64_t)found.st_mtim.tv_nsec);
+#endif
+    return stamp | 1;
+}
