@@ -90,10 +90,11 @@ static const char *hint_of(const http_proxy *self, const tern__http1_head *head)
     };
     if (head->status == 407 && !tern__http1_offers(head, "Proxy-Authenticate", "Basic"))
         return "the proxy wants another way to log in than Basic, which is the only one here";
+    /* 401 is not for proxies, but tinyproxy says it. */
+    if (self->has_user && (head->status == 407 || head->status == 401))
+        return "the proxy refuses the user name or password";
     if (head->status == 407)
-        return self->has_user
-                   ? "the proxy refuses the user name or password"
-                   : "the proxy wants a user name and password: http://user:password@host:port";
+        return "the proxy wants a user name and password: http://user:password@host:port";
     for (size_t i = 0; i < sizeof hints / sizeof hints[0]; i++)
         if (hints[i].status == head->status) return hints[i].hint;
     return "";

@@ -123,6 +123,8 @@ static const answer_row answers[] = {
      "the proxy answers CONNECT broker.example:8883 with HTTP 403 Filtered: \"port forbidden\"",
      "forbids this host or port", NULL},
     {"HTTP/1.1 400 Bad\r\n\r\n", 400, "HTTP 400 Bad", "allows CONNECT", NULL},
+    {"HTTP/1.0 401 Unauthorized\r\n\r\n", 401, "HTTP 401", "a web server answers",
+     "refuses the user name or password"},
     {"HTTP/1.1 404 Not Found\r\n\r\n", 404, "HTTP 404", "a web server answers", NULL},
     {"HTTP/1.1 405 x\r\n\r\n", 405, "HTTP 405", "does not allow CONNECT", NULL},
     {"HTTP/1.0 500 Unable to connect\r\n\r\n<!DOCTYPE html>", 500, "HTTP 500 Unable to connect",
