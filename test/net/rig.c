@@ -121,14 +121,23 @@ void rig_free(rig *r)
     pthread_mutex_destroy(&r->lock);
 }
 
+size_t rig_position(rig *r, uint8_t type, size_t index)
+{
+    size_t at = 0;
+    pthread_mutex_lock(&r->lock);
+    while (at < r->capture_count && (r->captures[at].packet.type != type || index-- != 0)) at++;
+    bool there = at < r->capture_count;
+    pthread_mutex_unlock(&r->lock);
+    assert_true(there);
+    return at;
+}
+
 tern__packet rig_packet(rig *r, uint8_t type, size_t index)
 {
-    tern__packet found = {0};
+    size_t at = rig_position(r, type, index);
     pthread_mutex_lock(&r->lock);
-    for (size_t i = 0; i < r->capture_count && found.type == 0; i++)
-        if (r->captures[i].packet.type == type && index-- == 0) found = r->captures[i].packet;
+    tern__packet found = r->captures[at].packet;
     pthread_mutex_unlock(&r->lock);
-    assert_int_equal(found.type, type);
     return found;
 }
 

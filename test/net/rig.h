@@ -56,6 +56,8 @@ void rig_free(rig *r);
 tern__packet rig_packet(rig *r, uint8_t type, size_t index);
 /* Of how many packets of the type. */
 size_t rig_packets(rig *r, uint8_t type);
+/* Its place among all packets that the broker received: what came first has the smaller one. */
+size_t rig_position(rig *r, uint8_t type, size_t index);
 /* Sends a packet to every connection of the broker. */
 void rig_send(rig *r, const tern__packet *packet);
 
