@@ -62,7 +62,7 @@ static int fail(const socks5 *self, tern__stream_failure *failure, const char *h
                 const char *text)
 {
     *failure = (tern__stream_failure){.error = TERN_E_PROXY, .step = TERN_STEP_PROXY};
-    snprintf(failure->text, sizeof failure->text, "%.90s: %s", self->peer, text);
+    snprintf(failure->text, sizeof failure->text, "%.90s: %.160s", self->peer, text);
     snprintf(failure->hint, sizeof failure->hint, "%s", hint);
     return failure->error;
 }

@@ -346,6 +346,11 @@ static const steps_row rows[] = {
     {"[MQTT5-3.15.2-1]", V5, 0, {"! 82 f0 @ 87 04 15 00 01 'm'"}},
 
     /* ---- 4: how to behave ---- */
+    {"[MQTT5-4.3.2-4] [MQTT5-4.3.3-8]",
+     V5,
+     GREETING, /* what is owed outlasts the pings in between */
+     {"< 20 @ 00 00 03 13 00 0a", "< 32 @ 00 01 'a' 00 07 00 | 34 @ 00 01 'a' 00 08 00",
+      "= a=/1;a=/2;", "w 10", "> c0 00", "< d0 00", "k", "> 40 02 00 07 50 02 00 08"}},
     {"[MQTT5-4.3.2-5]",
      V5,
      0,

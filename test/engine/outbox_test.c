@@ -240,6 +240,69 @@ static void the_interval_is_never_more_than_was_given(void **state)
     script_free(&s);
 }
 
+/* Publishes a mix of QoS, sends it, cuts the link in the middle and answers all: what came out, and how it ended. */
+static void play(int version, bool bare, tern__buf *out, tern__buf *ends)
+{
+    static const uint8_t qos[] = {0, 1, 0, 0, 2, 0, 1, 0, 0, 0};
+    char text[300];
+    script s;
+    script_ready(&s, version);
+    for (int i = 0; i < 200; i++) {
+        uint64_t id = 0;
+        memset(text, 'a' + i % 26, sizeof text);
+        const tern__submission submission = {
+            .publish = {.qos = qos[i % (int)sizeof qos],
+                        .topic = {(const uint8_t *)"a/topic", 7},
+                        .payload = {(const uint8_t *)text, (size_t)(i * 7 % 300)}},
+            .bare = bare,
+        };
+        assert_int_equal(tern__outbox_append_locked(tern__engine_outbox(s.engine), &submission, &id), 0);
+        assert_true(id == (uint64_t)i + 1);
+    }
+    script_drain(&s, 5000);
+    assert_int_equal(tern__buf_append(out, s.out.data, s.out.len), 0);
+    script_offline(&s);
+    script_online(&s, version == TERN__V5 ? "20 03 01 00 00" : "20 02 01 00");
+    script_drain(&s, SIZE_MAX);
+    assert_int_equal(tern__buf_append(out, s.out.data, s.out.len), 0);
+    tern__buf_clear(&s.out);
+    for (unsigned id = 1; id <= 200; id++) {
+        const tern__slot *slot = tern__inflight_find(&s.engine->inflight, (uint16_t)id);
+        if (slot == NULL) continue;
+        const bool twice = tern__chunk_entry(slot->of.chunk, slot->index)->qos == 2;
+        ack(&s, twice ? 0x50 : 0x40, id);
+        if (twice) ack(&s, 0x70, id);
+    }
+    tern__range range;
+    while (tern__engine_next_range(s.engine, &range)) {
+        const int n = snprintf(text, sizeof text, "%u-%u %d %d;", (unsigned)range.first, (unsigned)range.last,
+                               (int)range.outcome, (int)range.cause);
+        assert_int_equal(tern__buf_append(ends, text, (size_t)n), 0);
+    }
+    assert_true(tern__engine_settled_id(s.engine) == 200);
+    assert_true(tern__engine_open_count(s.engine) == 0);
+    script_free(&s);
+}
+
+/* The short way of a message with nothing but topic, payload and QoS comes to the same bytes and outcomes. */
+static void a_bare_message_is_like_any_other(void **state)
+{
+    (void)state;
+    for (int version = TERN__V311; version <= TERN__V5; version++) {
+        tern__buf out[2] = {{0}, {0}};
+        tern__buf ends[2] = {{0}, {0}};
+        for (int bare = 0; bare < 2; bare++) play(version, bare != 0, &out[bare], &ends[bare]);
+        assert_int_equal(out[0].len, out[1].len);
+        assert_memory_equal(out[0].data, out[1].data, out[0].len);
+        assert_int_equal(ends[0].len, ends[1].len);
+        assert_memory_equal(ends[0].data, ends[1].data, ends[0].len);
+        for (int bare = 0; bare < 2; bare++) {
+            tern__buf_deinit(&out[bare]);
+            tern__buf_deinit(&ends[bare]);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -249,6 +312,7 @@ int main(void)
         cmocka_unit_test(expiry_is_told_behind_a_full_window),
         cmocka_unit_test(what_went_out_is_never_not_sent),
         cmocka_unit_test(the_interval_is_never_more_than_was_given),
+        cmocka_unit_test(a_bare_message_is_like_any_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
