@@ -1,6 +1,5 @@
-/* Fuzz target: any bytes as the head of an HTTP answer. However it is cut, it is understood the same,
- * and what is accepted keeps the rules.
- * SPDX-License-Identifier: Apache-2.0 */
+/* Fuzz target: any bytes as the head of an HTTP answer. However it is cut, it is understood the
+ * same, and what is accepted keeps the rules. SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include <string.h>
 #include <tern/error.h>

@@ -1,6 +1,5 @@
-/* Fuzz target: any text as a proxy's URL, and as NO_PROXY. What is accepted holds its invariants, what
- * is refused says why.
- * SPDX-License-Identifier: Apache-2.0 */
+/* Fuzz target: any text as a proxy's URL, and as NO_PROXY. What is accepted holds its invariants,
+ * what is refused says why. SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include <string.h>
 #include <tern/error.h>

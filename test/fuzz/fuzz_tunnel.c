@@ -1,6 +1,6 @@
-/* Fuzz target: any bytes as what a proxy answers, to CONNECT or in SOCKS5. However they are cut, the
- * verdict is the same, and behind an open tunnel no byte is lost.
- * SPDX-License-Identifier: Apache-2.0 */
+/* Fuzz target: any bytes as what a proxy answers, to CONNECT or in SOCKS5. However they are cut,
+ * the verdict is the same, and behind an open tunnel no byte is lost. SPDX-License-Identifier:
+ * Apache-2.0 */
 #include <stdlib.h>
 #include <string.h>
 #include <tern/error.h>
@@ -64,9 +64,9 @@ static void run(const uint8_t *data, size_t size, unsigned kind, size_t step, re
     tern__stream *filter;
     tern__stream_failure failure;
     memory_stream_init(&below, step);
-    require(((kind & 1) != 0 ? tern__socks5_new(&filter, &below.base, &proxy, "broker", 1883)
-                             : tern__http_proxy_new(&filter, &below.base, &proxy, "broker",
-                                                    1883)) == 0);
+    require(((kind & 1) != 0
+                 ? tern__socks5_new(&filter, &below.base, &proxy, "broker", 1883)
+                 : tern__http_proxy_new(&filter, &below.base, &proxy, "broker", 1883)) == 0);
     memory_stream_put(&below, data, size, TERN_E_CONNECTION_LOST);
     memset(found, 0, sizeof *found);
     memset(&failure, 0, sizeof failure);

@@ -39,8 +39,7 @@ static void ignore(tern__source *source, unsigned events, uint64_t now)
 
 static tern__stream *open_filter(memory_stream *below)
 {
-    static const tern__websocket_config config = {
-        .host = "h", .port = 80, .frame_max = 1u << 16};
+    static const tern__websocket_config config = {.host = "h", .port = 80, .frame_max = 1u << 16};
     char accept[TERN__WS_ACCEPT_SIZE];
     char key[TERN__WS_KEY_SIZE] = "";
     char answer[300];
@@ -102,8 +101,8 @@ static void run(const uint8_t *data, size_t size, size_t step, size_t room, resu
     while (found->end == 0) {
         size_t n = 0;
         size_t left = size + 1 - found->len;
-        int rc = tern__stream_read(filter, found->payload + found->len,
-                                   left < room ? left : room, &n);
+        int rc =
+            tern__stream_read(filter, found->payload + found->len, left < room ? left : room, &n);
         require(rc == 0 ? n > 0 && n < left : n == 0);
         found->len += n;
         if (rc != 0 && rc != TERN_E_AGAIN) found->end = rc;

@@ -115,7 +115,8 @@ static const answer_row answers[] = {
     {"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"x\"\r\n\r\n",
      407, "HTTP 407 Proxy Authentication Required", "wants a user name and password: http://",
      "refuses the user name or password"},
-    {"HTTP/1.1 407 x\r\nProxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM, Digest a=b\r\n\r\n",
+    {"HTTP/1.1 407 x\r\nProxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM, Digest "
+     "a=b\r\n\r\n",
      407, "HTTP 407 x", "another way to log in than Basic", NULL},
     {"HTTP/1.1 407 x\r\nProxy-Authenticate: Negotiate\r\nProxy-Authenticate: basic\r\n\r\n", 407,
      "HTTP 407 x", "wants a user name", "refuses the user name or password"},
@@ -132,7 +133,8 @@ static const answer_row answers[] = {
     {"HTTP/1.1 501 x\r\n\r\n", 501, "HTTP 501", "does not know CONNECT", NULL},
     {"HTTP/1.1 502 Bad Gateway\r\n\r\n", 502, "HTTP 502 Bad Gateway", "check name and port", NULL},
     {"HTTP/1.1 503 x\r\n\r\n", 503, "HTTP 503", "could not reach", NULL},
-    {"HTTP/1.1 504 Gateway Timeout\r\n\r\n", 504, "HTTP 504", "did not answer the proxy in time", NULL},
+    {"HTTP/1.1 504 Gateway Timeout\r\n\r\n", 504, "HTTP 504", "did not answer the proxy in time",
+     NULL},
     {"HTTP/1.1 302 Found\r\nLocation: http://login/\r\n\r\n", 302, "HTTP 302 Found", "", NULL},
     {"HTTP/1.1 101 Switching\r\n\r\n", 101, "HTTP 101", "", NULL},
     {"HTTP/1.1 403 \x1b[31m\r\n\r\n", 0, "bad HTTP: a control character", "HTTP server", NULL},
@@ -141,7 +143,8 @@ static const answer_row answers[] = {
     {"\x15\x03\x01\x00\x02\x02\x16", 0, "something that is not HTTP", "TLS", NULL},
     {"hello\r\n", 0, "something that is not HTTP", "is it an HTTP proxy?", NULL},
     {"HTTP/1.1 200 OK\r\nA : b\r\n\r\n", 0, "bad HTTP: a header's name", "", NULL},
-    {NULL, 0, "the proxy ended the connection without answering CONNECT", "is it an HTTP proxy?", NULL},
+    {NULL, 0, "the proxy ended the connection without answering CONNECT", "is it an HTTP proxy?",
+     NULL},
 };
 
 static void check_answer(const answer_row *row, const fault_plan *plan, bool with_user)
@@ -277,7 +280,8 @@ static void short_memory_is_told(void **state)
 static void secrets_are_cleansed(void **state)
 {
     (void)state;
-    static const char *const proxy_answers[] = {"HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 407 x\r\n\r\n"};
+    static const char *const proxy_answers[] = {"HTTP/1.1 200 OK\r\n\r\n",
+                                                "HTTP/1.1 407 x\r\n\r\n"};
     secrets[0] = pass_word;
     secrets[1] = "QWxhZGRpbjpvcGVuIHNlc2FtZQ";
     leaked_secrets = 0;

@@ -312,7 +312,8 @@ static void passwords_are_cleansed(void **state)
     leaked_secrets = 0;
     assert_int_equal(tern__proxy_parse("http://u:hunter2@h", &proxy, why, sizeof why), 0);
     tern__proxy_deinit(&proxy);
-    assert_int_equal(tern__proxy_parse("http://u:hunter2@h:0", &proxy, why, sizeof why), TERN_E_URL);
+    assert_int_equal(tern__proxy_parse("http://u:hunter2@h:0", &proxy, why, sizeof why),
+                     TERN_E_URL);
     secrets[0] = NULL;
     assert_int_equal(leaked_secrets, 0);
     allocations_left = 0;

@@ -45,7 +45,7 @@ typedef struct talk {
     const char *host;
     words heard[STEPS]; /* an empty one ends the talk */
     words said[STEPS];
-    const char *text;   /* of the failure; NULL: it opens */
+    const char *text; /* of the failure; NULL: it opens */
     const char *hint;
 } talk;
 
@@ -80,7 +80,9 @@ static void put_filter(wire *w, const fault_plan *plan, const talk *script)
 #define HELLO SAYS("\x05\x01\x00")
 #define HELLO2 SAYS("\x05\x02\x00\x02")
 #define LOGIN SAYS("\x01\x04user\x07hunter2")
-#define REQUEST SAYS("\x05\x01\x00\x03\x06" "broker\x22\xB3")
+#define REQUEST                                                                                    \
+    SAYS("\x05\x01\x00\x03\x06"                                                                    \
+         "broker\x22\xB3")
 #define FREE SAYS("\x05\x00")
 #define GUARDED SAYS("\x05\x02")
 #define IN SAYS("\x01\x00")
@@ -98,25 +100,67 @@ static void put_filter(wire *w, const fault_plan *plan, const talk *script)
 static const talk talks[] = {
     /* Each kind of address, ours and the proxy's. */
     {&plain, "broker", {HELLO, REQUEST}, {FREE, DONE}, NULL, NULL},
-    {&plain, "10.0.0.7", {HELLO, SAYS("\x05\x01\x00\x01\x0A\x00\x00\x07\x22\xB3")}, {FREE, DONE}, NULL, NULL},
-    {&plain, "2001:db8::7",
+    {&plain,
+     "10.0.0.7",
+     {HELLO, SAYS("\x05\x01\x00\x01\x0A\x00\x00\x07\x22\xB3")},
+     {FREE, DONE},
+     NULL,
+     NULL},
+    {&plain,
+     "2001:db8::7",
      {HELLO, SAYS("\x05\x01\x00\x04\x20\x01\x0D\xB8\0\0\0\0\0\0\0\0\0\0\0\x07\x22\xB3")},
-     {FREE, SAYS("\x05\x00\x00\x04" "0123456789abcdef\x12\x34")}, NULL, NULL},
-    {&plain, "fe80::1%eth0",
+     {FREE, SAYS("\x05\x00\x00\x04"
+                 "0123456789abcdef\x12\x34")},
+     NULL,
+     NULL},
+    {&plain,
+     "fe80::1%eth0",
      {HELLO, SAYS("\x05\x01\x00\x04\xFE\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\x22\xB3")},
-     {FREE, SAYS("\x05\x00\x00\x03\x04host\x12\x34")}, NULL, NULL},
+     {FREE, SAYS("\x05\x00\x00\x03\x04host\x12\x34")},
+     NULL,
+     NULL},
     {&plain, "broker", {HELLO, REQUEST}, {FREE, SAYS("\x05\x00\x00\x03\x00\x12\x34")}, NULL, NULL},
     /* With a login, and where the proxy does not ask for it. */
     {&guarded, "broker", {HELLO2, LOGIN, REQUEST}, {GUARDED, IN, DONE}, NULL, NULL},
     {&guarded, "broker", {HELLO2, REQUEST}, {FREE, DONE}, NULL, NULL},
     /* Logins. */
-    {&plain, "broker", {HELLO}, {SAYS("\x05\xFF")}, "lets nobody in without a login", "socks5://user:password@"},
+    {&plain,
+     "broker",
+     {HELLO},
+     {SAYS("\x05\xFF")},
+     "lets nobody in without a login",
+     "socks5://user:password@"},
     {&guarded, "broker", {HELLO2}, {SAYS("\x05\xFF")}, "takes no user name and password", "GSSAPI"},
-    {&plain, "broker", {HELLO}, {SAYS("\x05\x02")}, "a login that was not offered", "a fault of the proxy"},
-    {&guarded, "broker", {HELLO2}, {SAYS("\x05\x01")}, "a login that was not offered", "a fault of the proxy"},
-    {&guarded, "broker", {HELLO2, LOGIN}, {GUARDED, SAYS("\x01\x01")}, "refuses the user name or password", "proxy's URL"},
-    {&guarded, "broker", {HELLO2, LOGIN}, {GUARDED, SAYS("\x01\xFF")}, "refuses the user name or password", "proxy's URL"},
-    {&guarded, "broker", {HELLO2, LOGIN}, {GUARDED, SAYS("\x05\x00")}, "not one of RFC 1929", "a fault of the proxy"},
+    {&plain,
+     "broker",
+     {HELLO},
+     {SAYS("\x05\x02")},
+     "a login that was not offered",
+     "a fault of the proxy"},
+    {&guarded,
+     "broker",
+     {HELLO2},
+     {SAYS("\x05\x01")},
+     "a login that was not offered",
+     "a fault of the proxy"},
+    {&guarded,
+     "broker",
+     {HELLO2, LOGIN},
+     {GUARDED, SAYS("\x01\x01")},
+     "refuses the user name or password",
+     "proxy's URL"},
+    {&guarded,
+     "broker",
+     {HELLO2, LOGIN},
+     {GUARDED, SAYS("\x01\xFF")},
+     "refuses the user name or password",
+     "proxy's URL"},
+    {&guarded,
+     "broker",
+     {HELLO2, LOGIN},
+     {GUARDED, SAYS("\x05\x00")},
+     "not one of RFC 1929",
+     "a fault of the proxy"},
     /* Every reply code. */
     REPLY("\x01", "does not connect to broker:8883: general failure of the proxy (reply 1)", "log"),
     REPLY("\x02", "the rules of the proxy forbid it (reply 2)", "allow this host and port"),
@@ -131,20 +175,65 @@ static const talk talks[] = {
     /* A refusal that is cut short says enough. */
     {&plain, "broker", {HELLO, REQUEST}, {FREE, SAYS("\x05\x05")}, "connection refused", "port"},
     /* What is no SOCKS5. */
-    {&plain, "broker", {HELLO}, {SAYS("HTTP/1.1 400 Bad Request\r\n\r\n")}, "no SOCKS5 proxy", "write http://"},
+    {&plain,
+     "broker",
+     {HELLO},
+     {SAYS("HTTP/1.1 400 Bad Request\r\n\r\n")},
+     "no SOCKS5 proxy",
+     "write http://"},
     {&plain, "broker", {HELLO}, {SAYS("H")}, "no SOCKS5 proxy", "write http://"},
     {&plain, "broker", {HELLO}, {SAYS("\x00\x5B")}, "no SOCKS5 proxy", "SOCKS4"},
     {&plain, "broker", {HELLO}, {SAYS("\x15\x03\x01")}, "no SOCKS5 proxy", "TLS"},
     {&plain, "broker", {HELLO}, {SAYS("\x04\x00")}, "no SOCKS5 proxy", "check host and port"},
-    {&plain, "broker", {HELLO, REQUEST}, {FREE, SAYS("\x04\x00\x00\x01\x00")}, "no SOCKS5 proxy", ""},
-    {&plain, "broker", {HELLO, REQUEST}, {FREE, SAYS("\x05\x00\x00\x02\x00")}, "an address of no known type", "a fault of the proxy"},
+    {&plain,
+     "broker",
+     {HELLO, REQUEST},
+     {FREE, SAYS("\x04\x00\x00\x01\x00")},
+     "no SOCKS5 proxy",
+     ""},
+    {&plain,
+     "broker",
+     {HELLO, REQUEST},
+     {FREE, SAYS("\x05\x00\x00\x02\x00")},
+     "an address of no known type",
+     "a fault of the proxy"},
     /* The end, at each step. */
-    {&plain, "broker", {HELLO}, {GONE}, "ended the connection without answering the greeting", "is it a SOCKS5 proxy?"},
-    {&plain, "broker", {HELLO}, {HALF("\x05")}, "in the middle of its answer to the greeting", "is it a SOCKS5 proxy?"},
-    {&guarded, "broker", {HELLO2, LOGIN}, {GUARDED, HALF("\x01")}, "in the middle of its answer to the login", "log"},
-    {&plain, "broker", {HELLO, REQUEST}, {FREE, HALF("\x05\x00\x00\x01")}, "in the middle of its answer to the request", "log"},
-    {&plain, "broker", {HELLO, REQUEST}, {FREE, HALF("\x05\x00\x00\x01\x0A")}, "in the middle of its answer to the request", "log"},
-    {&plain, "broker", {HELLO, REQUEST}, {FREE, HALF("\x05\x00\x00\x01\x0A\x00")}, "in the middle of its answer to the request", "log"},
+    {&plain,
+     "broker",
+     {HELLO},
+     {GONE},
+     "ended the connection without answering the greeting",
+     "is it a SOCKS5 proxy?"},
+    {&plain,
+     "broker",
+     {HELLO},
+     {HALF("\x05")},
+     "in the middle of its answer to the greeting",
+     "is it a SOCKS5 proxy?"},
+    {&guarded,
+     "broker",
+     {HELLO2, LOGIN},
+     {GUARDED, HALF("\x01")},
+     "in the middle of its answer to the login",
+     "log"},
+    {&plain,
+     "broker",
+     {HELLO, REQUEST},
+     {FREE, HALF("\x05\x00\x00\x01")},
+     "in the middle of its answer to the request",
+     "log"},
+    {&plain,
+     "broker",
+     {HELLO, REQUEST},
+     {FREE, HALF("\x05\x00\x00\x01\x0A")},
+     "in the middle of its answer to the request",
+     "log"},
+    {&plain,
+     "broker",
+     {HELLO, REQUEST},
+     {FREE, HALF("\x05\x00\x00\x01\x0A\x00")},
+     "in the middle of its answer to the request",
+     "log"},
     {&guarded, "broker", {HELLO2, LOGIN}, {GUARDED, GONE}, "without answering the login", "log"},
     {&plain, "broker", {HELLO, REQUEST}, {FREE, GONE}, "without answering the request", "log"},
 };
@@ -201,7 +290,8 @@ static void talks_may_come_byte_by_byte(void **state)
 static void a_break_is_told_wherever_it_comes(void **state)
 {
     (void)state;
-    static const talk row = {&guarded, "broker", {HELLO2, LOGIN, REQUEST}, {GUARDED, IN, DONE}, NULL, NULL};
+    static const talk row = {&guarded, "broker", {HELLO2, LOGIN, REQUEST}, {GUARDED, IN, DONE},
+                             NULL,     NULL};
     for (uint64_t at = 0; at < 4 + 14 + 13; at++) {
         for (int reading = 0; reading < 2; reading++) {
             fault_plan plan = FAULT_NONE;
@@ -225,9 +315,13 @@ static void a_break_is_told_wherever_it_comes(void **state)
 static void the_tunnel_loses_nothing(void **state)
 {
     (void)state;
-    static const talk row = {
-        &plain, "broker", {HELLO, REQUEST},
-        {FREE, SAYS("\x05\x00\x00\x03\x05local\x12\x34" "first words of the peer")}, NULL, NULL};
+    static const talk row = {&plain,
+                             "broker",
+                             {HELLO, REQUEST},
+                             {FREE, SAYS("\x05\x00\x00\x03\x05local\x12\x34"
+                                         "first words of the peer")},
+                             NULL,
+                             NULL};
     for (uint32_t seed = 0; seed < 10; seed++) {
         fault_plan plan = FAULT_NONE;
         char back[23];
@@ -304,7 +398,8 @@ static void secrets_are_cleansed(void **state)
         (void)wire_open(&w, &failure);
         /* Once it was said it is forgotten: the filter lives as long as the connection. */
         if (i == 0)
-            assert_null(memmem(w.stream, malloc_usable_size(w.stream), pass_word, strlen(pass_word)));
+            assert_null(
+                memmem(w.stream, malloc_usable_size(w.stream), pass_word, strlen(pass_word)));
         wire_tear_down(&w);
     }
     secrets[0] = NULL;

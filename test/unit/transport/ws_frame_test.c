@@ -16,9 +16,9 @@
 static void headers_survive_the_round_trip(void **state)
 {
     (void)state;
-    static const uint64_t lens[] = {0,     1,          125,        126,        127,
-                                    65535, 65536,      0x7FFFFFFF, 0x80000000, 0xFFFFFFFF,
-                                    1ull << 32, (1ull << 63) - 1};
+    static const uint64_t lens[] = {0,          1,          125,        126,
+                                    127,        65535,      65536,      0x7FFFFFFF,
+                                    0x80000000, 0xFFFFFFFF, 1ull << 32, (1ull << 63) - 1};
     static const size_t sizes[] = {2, 2, 2, 4, 4, 4, 10, 10, 10, 10, 10, 10};
     for (size_t i = 0; i < sizeof lens / sizeof lens[0]; i++) {
         for (unsigned bits = 0; bits < 512; bits++) {
@@ -173,8 +173,13 @@ static void every_close_code_is_judged(void **state)
 static void a_reason_is_utf8(void **state)
 {
     (void)state;
-    assert_int_equal(tern__ws_check_close((const uint8_t *)"\x03\xE8gr\xC3\xBC\xC3\x9F", 8).code, 0);
-    assert_int_equal(tern__ws_check_close((const uint8_t *)"\x03\xE8" "a\0b", 5).code, 0);
+    assert_int_equal(tern__ws_check_close((const uint8_t *)"\x03\xE8gr\xC3\xBC\xC3\x9F", 8).code,
+                     0);
+    assert_int_equal(tern__ws_check_close((const uint8_t *)"\x03\xE8"
+                                                           "a\0b",
+                                          5)
+                         .code,
+                     0);
     assert_int_equal(tern__ws_check_close((const uint8_t *)"\x03\xE8\0\0", 4).code, 0);
     assert_int_equal(tern__ws_check_close((const uint8_t *)"\x03\xE8\0\xFF", 4).code, 1007);
     assert_int_equal(tern__ws_check_close((const uint8_t *)"\x03\xE8\xFF\0", 4).code, 1007);
