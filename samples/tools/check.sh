@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# tern-pub and tern-sub against a broker: check.sh TERN_PUB TERN_SUB URL (with-broker.sh gives the URL).
+# The programs against a broker: check.sh TERN_PUB TERN_SUB TERN_DOCTOR URL (with-broker.sh gives the URL).
 # SPDX-License-Identifier: Apache-2.0
 set -uo pipefail
 pub=$1
 sub=$2
-url=$3
+doctor=$3
+url=$4
 scratch=$(mktemp -d)
 trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$scratch"' EXIT
 failed=0
@@ -35,6 +36,24 @@ expect 1 'QoS 3' "$pub" -t a -m x -q 3 "$url"
 expect 1 'bad port' "$pub" -t a -m x -p 70000
 expect 1 'bad topic' "$pub" -t 'a/#' -m x "$url"
 expect 1 'bad filter' "$sub" -t 'a/#/b' "$url"
+expect 1 'half a pre-shared key' "$pub" -t a -m x --psk c0ffee "$url"
+says '--psk and --psk-identity belong together'
+expect 1 'a key that is none' "$pub" -t a -m x --psk c0f --psk-identity me "$url"
+expect 1 'a key without certificate' "$pub" -t a -m x --key key.pem "$url"
+expect 1 'an unknown cipher' "$pub" -t a -m x --ciphers no-such-cipher "$url"
+says '--ciphers'
+expect 1 'a proxy without host' "$pub" -t a -m x --proxy socks5:// "$url"
+says '--proxy'
+expect 2 'no such CA file' "$pub" -t a -m x --cafile no-such.pem "${url/mqtt:/mqtts:}"
+says 'no-such.pem: No such file'
+says 'check the path'
+expect 2 'an untrusted or plain server' "$doctor" "${url/mqtt:/mqtts:}"
+expect 2 'a doctor for a name that does not exist' "$doctor" mqtt://no-such-host.invalid
+expect 0 'a doctor for a server that is well' "$doctor" -u me -P sesame "$url"
+for found in 'addresses ' 'tcp .*open' 'mqtt .*MQTT 5 accepted' 'limit .*maximum_qos: 2'; do
+    grep -q "$found" "$scratch/out" || { echo "FAILED: the doctor does not say \"$found\""; failed=1; }
+done
+! grep -q sesame "$scratch/out" "$scratch/err" || { echo "FAILED: the doctor prints a password"; failed=1; }
 expect 1 'unknown scheme' "$pub" -t a -m x gopher://localhost
 expect 2 'a name that does not exist ends at once' timeout 30 "$pub" -t a -m x -W 60 mqtt://no-such-host.invalid
 says 'no-such-host.invalid'
