@@ -122,9 +122,9 @@ int bench_connect(const bench *b)
 
 static void report_head(const bench *b)
 {
-    printf("{\"library\": \"%s\", \"work\": \"%s%s\", \"qos\": %d, \"payload\": %zu, \"count\": %" PRIu64,
-           b->library->name, b->work, strcmp(b->work, "pub") == 0 && b->window == 0 ? "-burst" : "", b->qos,
-           b->payload_length, b->count);
+    printf("{\"library\": \"%s\", \"work\": \"%s%s%s\", \"qos\": %d, \"payload\": %zu, \"count\": %" PRIu64,
+           b->library->name, b->work, strcmp(b->work, "pub") == 0 && b->window == 0 ? "-burst" : "",
+           b->ca == NULL ? "" : b->resume ? "-tls-resumed" : "-tls", b->qos, b->payload_length, b->count);
 }
 
 static void report_rate(uint64_t messages, uint64_t us, double cpu)
@@ -270,6 +270,18 @@ static void run_idle(bench *b)
     report_tail(b);
 }
 
+/* Connections made and ended one after the other; the first is not counted. */
+static void run_handshakes(bench *b)
+{
+    b->library->open(b, true);
+    b->library->reconnect(b);
+    bench_start(b);
+    for (uint64_t i = 0; i < b->count; i++)
+        b->library->reconnect(b);
+    bench_stop(b);
+    bench_report_run(b, b->start_us);
+}
+
 /* ---- the command line ---- */
 
 typedef struct work {
@@ -281,8 +293,8 @@ typedef struct work {
 static void usage(const char *program)
 {
     fprintf(stderr,
-            "usage: %s --port P --work pub|sub|roundtrip|latency|offline|idle [--qos Q] [--payload BYTES]\n"
-            "       [--count N] [--window W | --burst] [--idle-ms MS] [--stats]\n",
+            "usage: %s --port P --work pub|sub|roundtrip|latency|offline|idle|handshake [--qos Q] [--payload BYTES]\n"
+            "       [--count N] [--window W | --burst] [--idle-ms MS] [--tls CAFILE [--resume]] [--stats]\n",
             program);
     exit(2);
 }
@@ -290,6 +302,7 @@ static void usage(const char *program)
 static void parse(bench *b, int argc, char **argv)
 {
     static const struct option options[] = {
+        {"tls", required_argument, NULL, 't'},     {"resume", no_argument, NULL, 'r'},
         {"port", required_argument, NULL, 'p'},    {"work", required_argument, NULL, 'w'},
         {"qos", required_argument, NULL, 'q'},     {"payload", required_argument, NULL, 'l'},
         {"count", required_argument, NULL, 'n'},   {"window", required_argument, NULL, 'W'},
@@ -307,6 +320,8 @@ static void parse(bench *b, int argc, char **argv)
         case 'W': b->window = (unsigned)atoi(optarg); break;
         case 'b': b->window = 0; break;
         case 's': b->stats = true; break;
+        case 't': b->ca = optarg; break;
+        case 'r': b->resume = true; break;
         case 'i': b->idle_ms = (unsigned)atoi(optarg); break;
         default: usage(argv[0]);
         }
@@ -324,6 +339,7 @@ static void run(bench *b)
         {"latency", run_latency, l->publish_wait != NULL},
         {"offline", run_offline, l->publish != NULL},
         {"idle", run_idle, l->open_many != NULL},
+        {"handshake", run_handshakes, l->reconnect != NULL},
     };
     for (size_t i = 0; i < sizeof works / sizeof works[0]; i++) {
         if (strcmp(works[i].name, b->work) != 0) continue;

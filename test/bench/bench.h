@@ -30,6 +30,8 @@ typedef struct bench_library {
     void (*open_many)(bench *b);
     /* Adds the library's own counters to the report, as `, "stats": {...}`. */
     void (*print_stats)(bench *b);
+    /* Connects and disconnects once, to an opened client that is not connected. */
+    void (*reconnect)(bench *b);
     void (*close)(bench *b);
     /* Replaces the works "pub" and "sub", where there is no library between them and the socket. */
     void (*run_pub)(bench *b);
@@ -42,6 +44,8 @@ struct bench {
     /* Options. */
     const char *work;
     uint16_t port;
+    const char *ca; /* the sink speaks TLS with a certificate of this authority (a file); NULL: it does not */
+    bool resume;    /* handshakes may resume an earlier session */
     int qos;
     size_t payload_length;
     uint64_t count;

@@ -6,16 +6,19 @@ import argparse
 import json
 import os
 import re
+import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 
 import chart
 import sink
 
 FULL_SECONDS, QUICK_SECONDS = 1.5, 0.12  # one run's length
-FIRST_COUNT = {"roundtrip": 200}  # of the run that finds out how many messages fill that time
+FIRST_COUNT = {"roundtrip": 200, "handshake": 50}  # of the run that finds out how many messages fill that time
 ASYNC = ["tern", "libmosquitto", "paho-async", "raw"]
+TLS = ["tern", "libmosquitto", "paho-async"]
 ALL = ["tern", "libmosquitto", "paho-async", "paho-sync", "raw"]
 
 
@@ -23,15 +26,16 @@ class Row:
     """One kind of work, for several libraries. `count` None: as many messages as fill a run."""
 
     def __init__(self, work, qos, payload, arguments=(), libraries=ASYNC, count=None, quick=True, target=None,
-                 repeat=None):
+                 repeat=None, tls=False):
         self.work, self.qos, self.payload, self.arguments = work, qos, payload, list(arguments)
         self.libraries, self.count, self.quick, self.target, self.repeat = libraries, count, quick, target or {}, repeat
-        self.reports = {}
+        self.tls, self.reports = tls, {}
 
     @property
     def name(self):
         burst = "-burst" if "--burst" in self.arguments else ""
-        return f"{self.work}{burst} qos{self.qos} {self.payload}B"
+        tls = "-tls" + ("-resumed" if "--resume" in self.arguments else "") if self.tls else ""
+        return f"{self.work}{burst}{tls} qos{self.qos} {self.payload}B"
 
 
 def targets(mosquitto, paho):
@@ -63,6 +67,14 @@ def rows(quick):
             count={"tern": 200000 if quick else 1000000, "libmosquitto": 5000 if quick else 30000, "paho-async": 3000 if quick else 30000}),
         Row("idle", 0, 0, libraries=["tern", "libmosquitto"], repeat=1,
             count={"tern": 1000 if quick else 10000, "libmosquitto": 500 if quick else 5000}),
+        Row("pub", 0, 256, ["--burst"], libraries=TLS, quick=False, tls=True),
+        Row("pub", 0, 256, libraries=TLS, target=targets(6, 12), tls=True),
+        Row("pub", 1, 256, libraries=TLS, quick=False, tls=True),
+        Row("sub", 0, 256, libraries=TLS, quick=False, tls=True),
+        Row("sub", 1, 256, libraries=TLS, quick=False, tls=True),
+        Row("handshake", 0, 0, libraries=TLS, quick=False, tls=True),
+        Row("handshake", 0, 0, ["--resume"], libraries=["tern"], quick=False, tls=True),
+        Row("idle", 0, 0, libraries=["tern"], repeat=1, count=10000, quick=False, tls=True),
     ]
     for row in both:
         if quick and row.work == "sub":
@@ -73,6 +85,8 @@ def rows(quick):
 def run(options, port, row, library, count):
     command = [os.path.join(options.bin, sink.LIBRARIES[library]), "--port", port, "--work", row.work, "--qos",
                str(row.qos), "--payload", str(row.payload), "--count", str(count), *row.arguments]
+    if row.tls:
+        command += ["--tls", os.path.join(options.certificates, "ca.pem")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=400, preexec_fn=sink.pin(sink.cores()[0]))
     if done.returncode != 0:
         raise RuntimeError(done.stderr.strip() or f"exit status {done.returncode}")
@@ -142,7 +156,7 @@ def print_rates(measured):
     print("| work | " + " | ".join(ALL) + " | x libmosquitto | x Paho |")
     print("|---" * (len(ALL) + 3) + "|")
     for row in measured:
-        if row.work not in ("pub", "sub", "roundtrip"):
+        if row.work not in ("pub", "sub", "roundtrip", "handshake"):
             continue
         cells = [f"{short(r['rate'])} ({r['cpu_us']:.2f})" if (r := row.reports.get(name)) else "" for name in ALL]
         paho = "paho-sync" if row.work == "roundtrip" else "paho-async"
@@ -186,18 +200,21 @@ def main():
     options.repeat = options.repeat or (1 if options.quick else 5)
     libraries = [name for name in sink.installed(options.bin) if re.search(options.library, name)]
     measured = [row for row in rows(options.quick) if re.search(options.only, row.name)]
+    options.certificates = tempfile.mkdtemp()
+    subprocess.run([os.path.join(os.path.dirname(__file__), "../../samples/make-certificates.sh"), options.certificates], check=True)
     for row in measured:
-        with sink.Sink(options.bin) as broker:
+        with sink.Sink(options.bin, options.certificates if row.tls else None) as broker:
             measure(options, broker.port, row, libraries)
         print(f"{row.name}: " + ", ".join(f"{name} {short(r['rate'])}" for name, r in row.reports.items()),
               file=sys.stderr)
+    shutil.rmtree(options.certificates)
     print_rates(measured)
     print_figures(measured)
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump([report for row in measured for report in row.reports.values()], file, indent=1)
     svg = options.svg or os.path.join(options.bin, "bench.svg")
-    chart.draw(svg, [row for row in measured if row.work in ("pub", "sub")], ASYNC)
+    chart.draw(svg, [row for row in measured if row.work in ("pub", "sub") and not row.tls], ASYNC)
     print(f"\nDrawn: {svg}")
 
 

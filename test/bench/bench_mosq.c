@@ -56,6 +56,7 @@ static void open_one(bench *b, bool offline)
     mosquitto_publish_callback_set(s->mosq, on_publish);
     mosquitto_message_callback_set(s->mosq, on_message);
     mosquitto_max_inflight_messages_set(s->mosq, BENCH_INFLIGHT);
+    if (b->ca != NULL && mosquitto_tls_set(s->mosq, b->ca, NULL, NULL, NULL, NULL) != 0) bench_die("mosquitto_tls_set", errno);
     if (offline) return;
     int rc = mosquitto_connect(s->mosq, "127.0.0.1", b->port, 60);
     if (rc == 0) rc = mosquitto_loop_start(s->mosq);
@@ -130,10 +131,22 @@ static void close_one(bench *b)
     free(s);
 }
 
+/* Its blocking way: connecting, and its loop until CONNACK came and the socket is closed. */
+static void reconnect(bench *b)
+{
+    state *s = b->client;
+    int rc = mosquitto_connect(s->mosq, "127.0.0.1", b->port, 60);
+    while (rc == 0 && sem_trywait(&s->connected) != 0) rc = mosquitto_loop(s->mosq, -1, 1);
+    if (rc == 0) rc = mosquitto_disconnect(s->mosq);
+    if (rc != 0) bench_die("reconnecting", rc);
+    while (mosquitto_loop(s->mosq, -1, 1) == 0)
+        ;
+}
+
 int main(int argc, char **argv)
 {
     static const bench_library library = {
-        .name = "libmosquitto", .open = open_one, .publish = publish, .publish_wait = publish_wait,
+        .name = "libmosquitto", .open = open_one, .publish = publish, .reconnect = reconnect, .publish_wait = publish_wait,
         .subscribe = subscribe, .open_many = open_many, .close = close_one,
     };
     return bench_main(argc, argv, &library);

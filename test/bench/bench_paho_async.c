@@ -51,18 +51,46 @@ static int on_message(void *context, char *topic, int topic_length, MQTTAsync_me
     return 1;
 }
 
+static void connect_one(state *s)
+{
+    MQTTAsync_connectOptions connect = MQTTAsync_connectOptions_initializer;
+    MQTTAsync_SSLOptions tls = MQTTAsync_SSLOptions_initializer;
+    connect.maxInflight = BENCH_INFLIGHT;
+    connect.onSuccess = on_connected;
+    connect.onFailure = on_failure;
+    connect.context = s;
+    tls.trustStore = s->b->ca;
+    tls.verify = 1;
+    if (s->b->ca != NULL) connect.ssl = &tls;
+    int rc = MQTTAsync_connect(s->client, &connect);
+    if (rc != 0) bench_die("MQTTAsync_connect", rc);
+    sem_wait(&s->connected);
+}
+
+static void reconnect(bench *b)
+{
+    state *s = b->client;
+    MQTTAsync_disconnectOptions disconnect = MQTTAsync_disconnectOptions_initializer;
+    disconnect.onSuccess = on_connected;
+    disconnect.onFailure = on_failure;
+    disconnect.context = s;
+    connect_one(s);
+    int rc = MQTTAsync_disconnect(s->client, &disconnect);
+    if (rc != 0) bench_die("MQTTAsync_disconnect", rc);
+    sem_wait(&s->connected);
+}
+
 static void open_one(bench *b, bool offline)
 {
     state *s = calloc(1, sizeof *s);
     MQTTAsync_createOptions create = MQTTAsync_createOptions_initializer;
-    MQTTAsync_connectOptions connect = MQTTAsync_connectOptions_initializer;
     char uri[64];
     if (s == NULL) bench_die("calloc", 0);
     s->b = b;
     b->client = s;
     sem_init(&s->connected, 0, 0);
     sem_init(&s->acknowledged, 0, 0);
-    snprintf(uri, sizeof uri, "tcp://127.0.0.1:%u", (unsigned)b->port);
+    snprintf(uri, sizeof uri, "%s://127.0.0.1:%u", b->ca != NULL ? "ssl" : "tcp", (unsigned)b->port);
     create.sendWhileDisconnected = offline;
     create.allowDisconnectedSendAtAnyTime = offline;
     create.maxBufferedMessages = 100000000;
@@ -70,13 +98,7 @@ static void open_one(bench *b, bool offline)
     if (rc == 0) rc = MQTTAsync_setCallbacks(s->client, s, NULL, on_message, NULL);
     if (rc != 0) bench_die("MQTTAsync_create", rc);
     if (offline) return;
-    connect.maxInflight = BENCH_INFLIGHT;
-    connect.onSuccess = on_connected;
-    connect.onFailure = on_failure;
-    connect.context = s;
-    rc = MQTTAsync_connect(s->client, &connect);
-    if (rc != 0) bench_die("MQTTAsync_connect", rc);
-    sem_wait(&s->connected);
+    connect_one(s);
 }
 
 static void send_one(bench *b, int qos, MQTTAsync_onSuccess *on_success)
@@ -121,7 +143,7 @@ static void close_one(bench *b)
 int main(int argc, char **argv)
 {
     static const bench_library library = {
-        .name = "paho-async", .open = open_one, .publish = publish, .publish_wait = publish_wait,
+        .name = "paho-async", .open = open_one, .publish = publish, .reconnect = reconnect, .publish_wait = publish_wait,
         .subscribe = subscribe, .close = close_one,
     };
     return bench_main(argc, argv, &library);

@@ -51,13 +51,27 @@ static state *state_new(bench *b)
     return s;
 }
 
-static void configure(const bench *b, tern_client *client)
+static tern_connection_options *make_options(const bench *b)
 {
     tern_connection_options *options = NULL;
     char url[64];
-    snprintf(url, sizeof url, "mqtt://127.0.0.1:%u", (unsigned)b->port);
+    snprintf(url, sizeof url, "%s://127.0.0.1:%u", b->ca != NULL ? "mqtts" : "mqtt", (unsigned)b->port);
     check("tern_connection_options_new", tern_connection_options_new(&options));
+    if (b->ca != NULL) {
+        tern_tls_options *tls = NULL;
+        check("tern_tls_options_new", tern_tls_options_new(&tls));
+        check("trusting the sink", tern_tls_options_add_ca_file(tls, b->ca));
+        check("setting resumption", tern_tls_options_set_resumption(tls, b->resume));
+        check("setting TLS", tern_connection_options_set_tls(options, tls));
+        tern_tls_options_free(tls);
+    }
     check("adding the server", tern_connection_options_add_server(options, url));
+    return options;
+}
+
+static void configure(const bench *b, tern_client *client)
+{
+    tern_connection_options *options = make_options(b);
     check("tern_client_configure", tern_client_configure(client, options));
     tern_connection_options_free(options);
 }
@@ -129,6 +143,9 @@ static void open_many(bench *b)
     state *s = state_new(b);
     s->many = calloc(b->count, sizeof s->many[0]);
     if (s->many == NULL) bench_die("calloc", 0);
+    tern_connection_options *shared = make_options(b);
+    /* All start at once, and with TLS the last one's turn is long after the first one's. */
+    check("setting the timeout", tern_connection_options_set_connect_timeout(shared, 2 * TIMEOUT_MS));
     check("tern_loop_new", tern_loop_new(&s->loop, 1, TERN_POLLER_DEFAULT));
     for (uint64_t i = 0; i < b->count; i++) {
         tern_client_options *options = NULL;
@@ -140,11 +157,22 @@ static void open_many(bench *b)
         check("tern_client_new", tern_client_new(&s->many[i], options));
         tern_client_options_free(options);
         check("setting a handler", tern_client_set_event_handler(s->many[i], on_event, s));
-        configure(b, s->many[i]);
+        check("tern_client_configure", tern_client_configure(s->many[i], shared));
         check("tern_client_connect", tern_client_connect(s->many[i], NULL));
     }
+    tern_connection_options_free(shared);
     while (sem_wait(&s->all_connected) != 0)
         ;
+}
+
+static void reconnect(bench *b)
+{
+    state *s = b->client;
+    tern_token *token = NULL;
+    check("tern_client_connect_wait", tern_client_connect_wait(s->client, TIMEOUT_MS));
+    check("tern_client_disconnect", tern_client_disconnect(s->client, 0, &token));
+    check("disconnecting", tern_token_wait(token, TIMEOUT_MS));
+    tern_token_unref(token);
 }
 
 static void print_stats(bench *b)
@@ -180,7 +208,7 @@ int main(int argc, char **argv)
 {
     static const bench_library library = {
         .name = "tern", .open = open_one, .publish = publish, .publish_wait = publish_wait,
-        .subscribe = subscribe, .open_many = open_many, .print_stats = print_stats, .close = close_one,
+        .subscribe = subscribe, .open_many = open_many, .reconnect = reconnect, .print_stats = print_stats, .close = close_one,
     };
     return bench_main(argc, argv, &library);
 }

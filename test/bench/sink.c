@@ -3,12 +3,15 @@
  * It reads headers and skips bodies, answers all packets of one read with one write, and keeps no session: its
  * only purpose is to be faster than every client. A subscription to `blast/<qos>/<payload>/<count>/<inflight>`
  * starts `count` messages of that QoS and size, at most `inflight` of them unacknowledged.
+ * `bench_sink --tls CERTIFICATE KEY` speaks TLS to all.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -49,6 +52,7 @@ typedef struct blast {
 
 typedef struct connection {
     int fd;
+    SSL *ssl; /* NULL: plain TCP */
     bool v5;
     uint32_t interest;
     uint8_t *carry; /* the beginning of a packet that was cut */
@@ -64,6 +68,7 @@ typedef struct connection {
 typedef struct sink {
     int epoll;
     int listener;
+    SSL_CTX *tls; /* NULL: plain TCP */
     uint64_t connections;
     uint64_t published[4];
     uint64_t blasted;
@@ -77,6 +82,35 @@ static void die(const char *what)
 {
     perror(what);
     exit(1);
+}
+
+/* ---- the socket, or TLS on it: as recv() and send() ---- */
+
+/* What SSL_read() or SSL_write() answered: 0 the end, -1 with errno. */
+static ssize_t tls_answer(SSL *ssl, int answer)
+{
+    int error = SSL_get_error(ssl, answer);
+    ERR_clear_error();
+    errno = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? EAGAIN : ECONNRESET;
+    return error == SSL_ERROR_ZERO_RETURN ? 0 : -1;
+}
+
+static ssize_t take(connection *c, uint8_t *data, size_t length)
+{
+    if (c->ssl == NULL) return recv(c->fd, data, length, 0);
+    size_t total = 0;
+    int n = 1;
+    while (total < length && (n = SSL_read(c->ssl, data + total, (int)(length - total))) > 0) total += (size_t)n;
+    return total > 0 ? (ssize_t)total : tls_answer(c->ssl, n);
+}
+
+static ssize_t give(connection *c, const uint8_t *data, size_t length)
+{
+    if (c->ssl == NULL) return send(c->fd, data, length, MSG_NOSIGNAL);
+    size_t total = 0;
+    int n = 1;
+    while (total < length && (n = SSL_write(c->ssl, data + total, (int)(length - total))) > 0) total += (size_t)n;
+    return total > 0 ? (ssize_t)total : tls_answer(c->ssl, n);
 }
 
 static uint16_t get16(const uint8_t *p)
@@ -185,7 +219,7 @@ static bool blast_send(sink *s, connection *c)
     for (int writes = 0; writes < 4; writes++) {
         if (b->sent == b->length) blast_refill(b);
         if (b->length == 0) return true;
-        ssize_t n = send(c->fd, b->chunk + b->sent, b->length - b->sent, MSG_NOSIGNAL);
+        ssize_t n = give(c, b->chunk + b->sent, b->length - b->sent);
         if (n < 0) return errno == EAGAIN;
         b->sent += (size_t)n;
         if (b->sent < b->length) return true;
@@ -350,6 +384,7 @@ static bool parse(sink *s, connection *c, const uint8_t *p, size_t length)
 static void connection_close(sink *s, connection *c)
 {
     if (s->recent == c) s->recent = NULL;
+    SSL_free(c->ssl);
     close(c->fd);
     free(c->carry);
     free(c->pending);
@@ -359,7 +394,7 @@ static void connection_close(sink *s, connection *c)
 
 static bool flush_pending(connection *c)
 {
-    ssize_t n = send(c->fd, c->pending, c->pending_length, MSG_NOSIGNAL);
+    ssize_t n = give(c, c->pending, c->pending_length);
     if (n < 0) return errno == EAGAIN;
     c->pending_length -= (size_t)n;
     memmove(c->pending, c->pending + n, c->pending_length);
@@ -375,7 +410,7 @@ static bool flush_answers(sink *s, connection *c)
     /* An answer must not land in the middle of a blasted packet. */
     bool between_packets = c->blast == NULL || c->blast->sent == c->blast->length;
     if (c->pending_length == 0 && between_packets) {
-        n = send(c->fd, s->out, length, MSG_NOSIGNAL);
+        n = give(c, s->out, length);
         if (n < 0 && errno != EAGAIN) return false;
         if (n < 0) n = 0;
         if ((size_t)n == length) return true;
@@ -388,15 +423,25 @@ static bool flush_answers(sink *s, connection *c)
     return true;
 }
 
-static bool on_readable(sink *s, connection *c)
+static bool read_once(sink *s, connection *c)
 {
     size_t have = c->carry_length;
     if (have > 0) memcpy(s->in, c->carry, have);
-    ssize_t n = recv(c->fd, s->in + have, READ_SIZE, 0);
+    ssize_t n = take(c, s->in + have, READ_SIZE);
     if (n == 0) return false;
     if (n < 0) return errno == EAGAIN;
     s->recent = c;
     return parse(s, c, s->in, have + (size_t)n) && flush_answers(s, c);
+}
+
+/* What TLS has taken from the socket already, epoll does not tell of. */
+static bool on_readable(sink *s, connection *c)
+{
+    bool alive;
+    do
+        alive = read_once(s, c);
+    while (alive && c->ssl != NULL && SSL_pending(c->ssl) > 0);
+    return alive;
 }
 
 static bool on_writable(sink *s, connection *c)
@@ -436,6 +481,11 @@ static void accept_all(sink *s)
         if (c == NULL) die("calloc");
         c->fd = fd;
         c->interest = EPOLLIN;
+        if (s->tls != NULL) {
+            c->ssl = SSL_new(s->tls);
+            if (c->ssl == NULL || SSL_set_fd(c->ssl, fd) != 1) die("SSL_new");
+            SSL_set_accept_state(c->ssl);
+        }
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
         if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &event) != 0) die("epoll_ctl");
         s->connections++;
@@ -502,10 +552,24 @@ static void run(sink *s, const void *end_mark)
     }
 }
 
+static SSL_CTX *make_tls(const char *certificate, const char *key)
+{
+    SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
+    if (tls == NULL || SSL_CTX_use_certificate_chain_file(tls, certificate) != 1 ||
+        SSL_CTX_use_PrivateKey_file(tls, key, SSL_FILETYPE_PEM) != 1)
+        die(certificate);
+    SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_read_ahead(tls, 1);
+    SSL_CTX_set_default_read_buffer_len(tls, READ_SIZE);
+    signal(SIGPIPE, SIG_IGN);
+    return tls;
+}
+
 int main(int argc, char **argv)
 {
     sink s = {.epoll = epoll_create1(EPOLL_CLOEXEC)};
-    uint16_t port = argc > 1 ? (uint16_t)atoi(argv[1]) : 0;
+    uint16_t port = 0;
+    if (argc == 4 && strcmp(argv[1], "--tls") == 0) s.tls = make_tls(argv[2], argv[3]);
     struct rlimit limit;
     prctl(PR_SET_PDEATHSIG, SIGTERM); /* it ends with the script that started it, however that ends */
     getrlimit(RLIMIT_NOFILE, &limit);
@@ -524,6 +588,7 @@ int main(int argc, char **argv)
     printf("{\"connections\": %" PRIu64 ", \"qos0\": %" PRIu64 ", \"qos1\": %" PRIu64 ", \"qos2\": %" PRIu64
            ", \"blasted\": %" PRIu64 "}\n",
            s.connections, s.published[0], s.published[1], s.published[2], s.blasted);
+    SSL_CTX_free(s.tls);
     free(s.in);
     free(s.out);
     return 0;
