@@ -47,7 +47,7 @@ static void let_time_pass(void)
     assert_int_equal(tern_client_new(&client, NULL), 0);
     assert_int_equal(tern_client_configure(client, options), 0);
     assert_int_equal(tern_client_connect_wait(client, PATIENCE), 0);
-    assert_true(mock_broker_wait(clock, TERN__PINGREQ, 3, PATIENCE));
+    assert_true(mock_broker_wait(clock, TERN__PINGREQ, 2, PATIENCE));
     tern_client_free(client);
     tern_connection_options_free(options);
     mock_broker_free(clock);
