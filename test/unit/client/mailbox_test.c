@@ -612,7 +612,7 @@ static void many_take(void **state)
     for (int i = 0; i < MESSAGES;) {
         tern__block *block = take(&t->r);
         for (int n = 0; n < 7 && i < MESSAGES; n++, i++) {
-            char text[8];
+            char text[16];
             (void)snprintf(text, sizeof text, "%d", i);
             add(&t->r, block, "a", text, 1);
         }
