@@ -88,7 +88,9 @@ void rig_client(rig *r)
 
 void rig_connect(rig *r)
 {
+    uint64_t before = watch_count(&r->watch, TERN_EVENT_CONNECTED);
     assert_int_equal(tern_client_connect_wait(r->client, NET_PATIENCE_MS), 0);
+    assert_true(watch_wait(&r->watch, TERN_EVENT_CONNECTED, before + 1, NET_PATIENCE_MS));
 }
 
 void rig_start(rig *r)
@@ -100,6 +102,7 @@ void rig_start(rig *r)
 void rig_cut(rig *r)
 {
     uint64_t before = watch_count(&r->watch, TERN_EVENT_DISCONNECTED);
+    assert_true(watch_wait(&r->watch, TERN_EVENT_CONNECTED, before + 1, NET_PATIENCE_MS));
     mock_broker_cut(r->broker);
     assert_true(watch_wait(&r->watch, TERN_EVENT_DISCONNECTED, before + 1, NET_PATIENCE_MS));
 }

@@ -39,14 +39,14 @@ typedef struct rig {
 void rig_init(rig *r, tern_version version);
 /* Makes the client of the options, and configures it. */
 void rig_client(rig *r);
-/* Connects and waits until that has happened. */
+/* Connects and waits until that has happened, its event included. */
 void rig_connect(rig *r);
 /* Both. */
 void rig_start(rig *r);
 /* The script that sees packets before the broker does; they are kept either way. */
 void rig_script(rig *r, mock_script script, void *user_data);
 void rig_rules(rig *r, mock_rules rules);
-/* Breaks the connection and waits until the client has noticed. */
+/* Breaks the connection that there is (or comes) and waits until the client has noticed. */
 void rig_cut(rig *r);
 /* A subscription that the broker has answered: what was sent before has arrived. */
 void rig_barrier(rig *r);

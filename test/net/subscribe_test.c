@@ -89,10 +89,10 @@ static tern_token *subscribe_all(tern_subscription *all)
 /* The server forgets, and the client comes back. */
 static void lose_session(void)
 {
-    uint64_t before = watch_count(&r.watch, TERN_EVENT_CONNECTED);
     rig_rules(&r, (mock_rules){.forget = true});
     rig_cut(&r);
-    assert_true(watch_wait(&r.watch, TERN_EVENT_CONNECTED, before + 1, PATIENCE));
+    uint64_t lost = watch_count(&r.watch, TERN_EVENT_DISCONNECTED);
+    assert_true(watch_wait(&r.watch, TERN_EVENT_CONNECTED, lost + 1, PATIENCE));
     assert_int_equal(watch_last(&r.watch, TERN_EVENT_CONNECTED).session_present, 0);
     rig_rules(&r, (mock_rules){0});
 }

@@ -350,7 +350,7 @@ bool mock__take_packets(mock_peer *peer)
         on_packet(peer, &packet, version);
         at += frame.len;
     }
-    memmove(peer->in.data, peer->in.data + at, peer->in.len - at);
+    if (at != 0) memmove(peer->in.data, peer->in.data + at, peer->in.len - at);
     peer->in.len -= at;
     return true;
 }
