@@ -144,7 +144,6 @@ static void open_many(bench *b)
     s->many = calloc(b->count, sizeof s->many[0]);
     if (s->many == NULL) bench_die("calloc", 0);
     tern_connection_options *shared = make_options(b);
-    check("tern_loop_new", tern_loop_new(&s->loop, 1, TERN_POLLER_DEFAULT));
     /* All start at once, and with TLS the last one's turn is long after the first one's. */
     check("setting the timeout", tern_connection_options_set_connect_timeout(shared, 2 * TIMEOUT_MS));
     check("tern_loop_new", tern_loop_new(&s->loop, 1, TERN_POLLER_DEFAULT));
