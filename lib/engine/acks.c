@@ -22,14 +22,23 @@ static bool grow(tern__acks *acks)
     return true;
 }
 
+static bool add(tern__acks *acks, tern__owed owed)
+{
+    if (acks->tail - acks->head == acks->cap && !grow(acks)) return false;
+    acks->ring[acks->tail++ & (acks->cap - 1)] = owed;
+    return true;
+}
+
 uint32_t tern__acks_owe(tern__engine *e, uint16_t packet_id, uint8_t qos, bool ready, uint64_t now)
 {
     tern__acks *acks = &e->acks;
-    if (acks->tail - acks->head == acks->cap && !grow(acks)) return 0;
-    if (acks->head == acks->tail) e->stats.oldest_unacked_us = now;
-    acks->ring[acks->tail & (acks->cap - 1)] = (tern__owed){now, packet_id, qos, ready};
+    bool first = acks->head == acks->tail;
+    /* A connection that lives long goes round. The place 0, which stands for no message, is passed over as one of QoS 0. */
+    if (acks->tail == 0 && !add(acks, (tern__owed){.at = now, .ready = true})) return 0;
+    if (!add(acks, (tern__owed){now, packet_id, qos, ready})) return 0;
+    if (first) e->stats.oldest_unacked_us = now;
     e->stats.unacked_inbound++;
-    return acks->tail++;
+    return acks->tail - 1;
 }
 
 /* PUBACKs and PUBRECs go out in the order of the PUBLISHes. [MQTT5-4.6.0-2] [MQTT5-4.6.0-3] */
@@ -39,6 +48,10 @@ int tern__acks_flush(tern__engine *e)
     while (acks->head != acks->tail) {
         const tern__owed *owed = &acks->ring[acks->head & (acks->cap - 1)];
         if (!owed->ready) break;
+        if (owed->qos == 0) {
+            acks->head++;
+            continue;
+        }
         int rc = tern__output_ack(e, owed->qos == 1 ? TERN__PUBACK : TERN__PUBREC, owed->packet_id, 0);
         if (rc != 0) return rc;
         if (owed->qos == 1 && acks->open != 0) acks->open--;

@@ -99,6 +99,7 @@ typedef struct tern__output {
     uint32_t count;
     size_t sent;   /* bytes of the first segment that are out */
     size_t staged; /* bytes in all segments */
+    size_t acks;   /* bytes of acknowledgements among `control` */
 } tern__output;
 
 /* Room for a packet among the control bytes; NULL where memory ran out. */

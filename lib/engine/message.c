@@ -38,8 +38,8 @@ static int replace(tern__buf *buf, const void *data, size_t len)
     return 0;
 }
 
-/* Points the record at the buffers. */
-static void refresh(tern__own_message *own)
+/* Points the record at the buffers. Which properties are there has not changed. */
+static void point(tern__own_message *own)
 {
     tern__record *record = &own->record;
     record->topic = own->topic.data;
@@ -48,6 +48,13 @@ static void refresh(tern__own_message *own)
     record->payload_len = (uint32_t)own->payload.len;
     record->props = own->props.data;
     record->props_len = (uint32_t)own->props.len;
+}
+
+/* Points the record at the buffers, and looks which properties are there. */
+static void refresh(tern__own_message *own)
+{
+    tern__record *record = &own->record;
+    point(own);
     record->props_present = 0;
     tern__view rest = {own->props.data, own->props.len};
     tern__prop prop;
@@ -146,7 +153,7 @@ int tern_message_set_topic(tern_message *message, const char *topic)
     int rc = writable(message, topic != NULL);
     if (rc == 0) rc = tern__topic_check(topic, strlen(topic));
     if (rc == 0) rc = replace(&message->own->topic, topic, strlen(topic));
-    if (rc == 0) refresh(message->own);
+    if (rc == 0) point(message->own);
     return rc;
 }
 
@@ -155,7 +162,7 @@ int tern_message_set_payload(tern_message *message, const void *payload, size_t 
     int rc = writable(message, payload != NULL || payload_length == 0);
     if (rc == 0 && payload_length > PAYLOAD_MAX) rc = TERN_E_TOO_LARGE;
     if (rc == 0) rc = replace(&message->own->payload, payload, payload_length);
-    if (rc == 0) refresh(message->own);
+    if (rc == 0) point(message->own);
     return rc;
 }
 
@@ -247,8 +254,10 @@ int tern_message_add_user_property(tern_message *message, const char *name, cons
     if (rc == 0 && message->own->props.len > PAYLOAD_MAX - 5 - name_len - value_len)
         rc = TERN_E_TOO_LARGE;
     if (rc == 0) rc = tern__props_add_pair(&message->own->props, name, name_len, value, value_len);
-    if (rc == 0) refresh(message->own);
-    return rc;
+    if (rc != 0) return rc;
+    point(message->own); /* what was there is not read again: many may be added */
+    message->own->record.props_present |= UINT64_C(1) << TERN__PROP_USER_PROPERTY;
+    return 0;
 }
 
 int tern_message_clear_properties(tern_message *message)

@@ -44,6 +44,7 @@ int tern__output_ack(tern__engine *e, uint8_t type, uint16_t packet_id, uint8_t 
     uint8_t *at = tern__output_control(e, len);
     if (at == NULL) return TERN_E_NOMEM;
     memcpy(at, bytes, len);
+    e->output.acks += len;
     return 0;
 }
 
@@ -89,6 +90,7 @@ static void stage_control(tern__engine *e)
     output->control = empty;
     segment->len = output->flying.len;
     output->staged += segment->len;
+    output->acks = 0;
     if (e->keepalive.place == TERN__PING_GATHERED) e->keepalive.place = TERN__PING_STAGED;
 }
 
@@ -118,14 +120,15 @@ static bool fits(const tern__engine *e, const tern__entry *entry)
     return entry->form == e->limits.version && entry->expires_us == 0;
 }
 
-/* The interval that is left goes on the wire, at least a second. */
+/* The interval that is left goes on the wire, at least a second. It never grows: the publisher's look at the clock may be newer
+ * than ours, and rounding up would make 0 of UINT32_MAX. */
 static int left_props(const tern__entry *entry, const tern__props *props, uint64_t now, tern__buf *out)
 {
     int rc = tern__buf_append(out, props->data, props->len);
     if (rc != 0 || entry->expires_us == 0) return rc;
     uint64_t left = now < entry->expires_us ? (entry->expires_us - now + 999999) / 1000000 : 1;
-    uint32_t given = tern__props_number(props, TERN__PROP_MESSAGE_EXPIRY, 1);
-    if (left > given && given != 0) left = given; /* the publisher's clock may be ahead of `now` */
+    uint32_t whole = tern__props_number(props, TERN__PROP_MESSAGE_EXPIRY, 1);
+    if (left > whole) left = whole != 0 ? whole : 1;
     tern__props_remove(out, TERN__PROP_MESSAGE_EXPIRY);
     return tern__props_add_number(out, TERN__PROP_MESSAGE_EXPIRY, (uint32_t)left);
 }
@@ -308,7 +311,8 @@ static bool is_stuck(tern__engine *e)
     if (e->requests.stalled && e->inflight.used < UINT16_MAX) return true; /* else an answer brings the id that it waits for */
     if (e->redeliver != 0) return e->quota > 0;
     const tern__entry *entry = tern__outbox_next(&e->outbox, &chunk, &index);
-    return entry != NULL && (entry->qos == 0 || e->quota > 0);
+    if (entry == NULL || entry->qos == 0) return entry != NULL;
+    return e->quota > 0 && e->inflight.used < UINT16_MAX; /* here too an answer brings the id */
 }
 
 static void stage(tern__engine *e, uint64_t now)
@@ -500,7 +504,7 @@ void tern__output_reset(tern__engine *e)
         tern__free(segment->scratch);
     }
     output->count = output->first = 0;
-    output->sent = output->staged = 0;
+    output->sent = output->staged = output->acks = 0;
     tern__buf_clear(&output->control);
     tern__buf_clear(&output->flying);
 }

@@ -10,6 +10,8 @@
 #include "engine/blocks.h"
 #include "engine/machine.h"
 
+enum { MOST_ACK_BYTES = 1 << 20 };
+
 /* ---- PUBLISH ---- */
 
 static int no_memory(tern__engine *e)
@@ -61,10 +63,9 @@ static int owe(tern__engine *e, const tern__publish_packet *publish, tern__recor
     if (publish->qos == 2 && !*repeat && tern__acks_hold(acks, publish->packet_id) != 0) return no_memory(e);
     record->ack_seq = tern__acks_owe(e, publish->packet_id, publish->qos, *repeat, e->receiver.now);
     int rc = record->ack_seq != 0 ? 0 : no_memory(e);
-    if (rc == 0 && *repeat) { /* the same message: it counts once */
-        if (acks->tail - acks->head > UINT16_MAX) return broken(e, 0x93, "more repeats than there are packet ids [4.3.3]");
-        return tern__acks_flush(e) != 0 ? no_memory(e) : 0;
-    }
+    if (rc == 0 && e->stats.unacked_inbound > UINT16_MAX) /* also without a Receive Maximum what we remember is bounded [C10] */
+        rc = broken(e, 0x93, "more messages to be acknowledged than there are packet ids [2.2.1]");
+    if (rc == 0 && *repeat) return tern__acks_flush(e) != 0 ? no_memory(e) : 0; /* the same message: it counts once */
     if (rc == 0 && ++acks->open > e->config.receive_maximum && tern__engine_version(e) == TERN__V5) /* [MQTT5-3.3.4-9] */
         rc = broken(e, 0x93, "more unacknowledged messages than our Receive Maximum [MQTT5-3.3.4-9]");
     if (rc != 0 && publish->qos == 2 && !*repeat) (void)tern__acks_let_go(acks, publish->packet_id);
@@ -421,6 +422,9 @@ int tern__engine_received(tern__engine *e, size_t n, uint64_t now)
             break;
         }
         rc = rc != 0 ? tern__engine_fail(e, rc, fault.reason, fault.offset, fault.rule) : on_packet(e, data, &frame);
+        /* All ids of both sides at once need less. A server that asks for acks and takes none must not fill our memory. [C10] */
+        if (rc == 0 && e->output.acks > MOST_ACK_BYTES)
+            rc = broken(e, 0x97, "the server takes none of the acknowledgements that it asks for");
         if (rc == 0) r->at += frame.len;
     }
     if (!tern__list_empty(&e->outbox.sparse)) tern__compaction_run(e);

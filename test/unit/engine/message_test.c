@@ -247,6 +247,31 @@ static void borrowed_messages(void **state)
     tern_message_unref(kept);
 }
 
+/* Each property that is added costs the same, however many are there: far more than these would take minutes if all were
+ * read again. */
+static void many_user_properties(void **state)
+{
+    (void)state;
+    enum { COUNT = 200000 };
+    tern_message *message;
+    assert_int_equal(tern_message_new(&message, "t", "p", 1, TERN_QOS_1), 0);
+    assert_int_equal(tern_message_user_property_count(message), 0);
+    assert_int_equal(tern_message_set_expiry(message, 7), 0);
+    for (unsigned i = 0; i < COUNT; i++) assert_int_equal(tern_message_add_user_property(message, "k", "v"), 0);
+    assert_int_equal(tern_message_user_property_count(message), COUNT);
+    assert_int_equal(tern_message_set_topic(message, "other"), 0);
+    assert_int_equal(tern_message_set_payload(message, "longer", 6), 0);
+    assert_int_equal(tern_message_user_property_count(message), COUNT);
+    uint32_t seconds = 0;
+    assert_int_equal(tern_message_expiry(message, &seconds), 1);
+    assert_int_equal(seconds, 7);
+    assert_int_equal(tern_message_set_content_type(message, "text"), 0);
+    assert_int_equal(tern_message_user_property_count(message), COUNT);
+    assert_int_equal(tern_message_clear_properties(message), 0);
+    assert_int_equal(tern_message_user_property_count(message), 0);
+    tern_message_unref(message);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,6 +281,7 @@ int main(void)
         cmocka_unit_test(properties_replace_and_add_up),
         cmocka_unit_test(setters_replace),
         cmocka_unit_test(borrowed_messages),
+        cmocka_unit_test(many_user_properties),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
