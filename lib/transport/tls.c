@@ -351,7 +351,7 @@ static bool set_names(SSL *ssl, const tern__tls_config *config, const char *host
     if (tern__ip_parse(wanted, address) != 0) return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), wanted) == 1;
     size_t len = strlen(wanted);
     char trimmed[256];
-    if (len == 0 || len >= sizeof trimmed) return false;
+    if (len == 0 || len >= sizeof trimmed || wanted[0] == '.') return false; /* to OpenSSL a dot before stands for any name below */
     memcpy(trimmed, wanted, len + 1);
     if (trimmed[len - 1] == '.') trimmed[len - 1] = '\0'; /* a full name's last dot is not in certificates */
     return SSL_set1_host(ssl, trimmed) == 1;

@@ -94,6 +94,12 @@ static bool add_authorities(X509_STORE *store, const tern__buf *pem)
     return count != 0;
 }
 
+/* What is given is trusted as it is: an intermediate authority, or the server's own certificate, needs no root above it. */
+static void anchor(SSL_CTX *ctx)
+{
+    X509_STORE_set_flags(SSL_CTX_get_cert_store(ctx), X509_V_FLAG_PARTIAL_CHAIN);
+}
+
 static bool set_trust(SSL_CTX *ctx, const tern__tls_config *config, tern__stream_failure *failure)
 {
     const tern__buf *files = &config->bytes[TERN__TLS_CA_FILES];
@@ -101,6 +107,7 @@ static bool set_trust(SSL_CTX *ctx, const tern__tls_config *config, tern__stream
     const tern__buf *memory = &config->bytes[TERN__TLS_CA];
     if (files->len == 0 && directories->len == 0 && memory->len == 0)
         return SSL_CTX_set_default_verify_paths(ctx) == 1 || fail("the system's certificate authorities", failure);
+    anchor(ctx);
     for (size_t at = 0; at < files->len; at += strlen((const char *)files->data + at) + 1) {
         const char *path = (const char *)files->data + at;
         if (SSL_CTX_load_verify_file(ctx, path) != 1) return fail_path("CA file", path, failure);
@@ -193,8 +200,7 @@ static bool set_key(tern__tls_context *context, SSL_CTX *ctx, tern__stream_failu
     char text[160];
     int done = 1;
     if (uri != NULL) {
-        snprintf(text, sizeof text, "private key %.60s", uri); /* not its end: that may be a PIN */
-        text[strcspn(text, "?")] = '\0';
+        snprintf(text, sizeof text, "the private key by %.*s URI", (int)strcspn(uri, ":"), uri); /* the rest may hold a PIN */
         what = text;
         EVP_PKEY *key = load_key(context, uri);
         done = key != NULL ? SSL_CTX_use_PrivateKey(ctx, key) : 0;
