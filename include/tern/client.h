@@ -31,6 +31,7 @@ TERN_API void tern_client_free(tern_client *client);
 
 /** Replaces how to connect; takes effect at the next attempt. Errors: TERN_E_INVALID (also no
  * server, a persistent session without client id, a password without user name for 3.1.1),
+ * TERN_E_TOO_LARGE (with these properties CONNECT would be larger than an MQTT packet can be),
  * TERN_E_NOMEM, TERN_E_CLOSED. Thread: any. Blocks: no. */
 TERN_API int tern_client_configure(tern_client *client, const tern_connection_options *options);
 /** As tern_client_configure(), with one server and the defaults for the rest: what a URL alone

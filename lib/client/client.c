@@ -173,6 +173,14 @@ int tern__client_command(tern_client *client, tern__command *command)
     return 0;
 }
 
+/* Whether CONNECT can be told. Properties alone have no bound of their own; the rest of it is five texts and little more. */
+static bool connect_fits(const tern_connection_options *options)
+{
+    enum { PACKET_MAX = 268435455, REST = 5 * (2 + UINT16_MAX) + 64 };
+    size_t props = options->user_properties.len + options->will_props.len;
+    return options->version == TERN_VERSION_311 || props <= PACKET_MAX - REST;
+}
+
 int tern_client_configure(tern_client *client, const tern_connection_options *options)
 {
     int rc = tern__client_check(client);
@@ -186,6 +194,9 @@ int tern_client_configure(tern_client *client, const tern_connection_options *op
     if (options->version == TERN_VERSION_311 && options->has_password && !options->has_user_name)
         return tern__client_fail(client, TERN_E_INVALID,
                                  "configure: MQTT 3.1.1 has no password without a user name");
+    if (!connect_fits(options))
+        return tern__client_fail(client, TERN_E_TOO_LARGE,
+                                 "configure: with these properties CONNECT is larger than an MQTT packet can be");
     tern_connection_options *copy;
     rc = tern__connection_options_clone(options, &copy);
     if (rc != 0) return tern__client_fail(client, rc, "configure: %s", tern_strerror(rc));

@@ -97,7 +97,7 @@ static void pump_events(tern_client *client, uint64_t now)
     tern__engine_event event;
     while (tern__engine_next_event(client->engine, &event)) {
         if (event.kind == TERN__EVENT_MESSAGES) {
-            client->link.last_block = event.block->cap;
+            client->link.last_block = tern__block_held(event.block);
             tern__mailbox_push_block(&client->mailbox, event.block);
         } else {
             tern__link_on_event(client, &event, now);
@@ -360,7 +360,8 @@ void tern__loop_open(tern_client *client, tern__stream *stream, const tern__conn
     tern__stream_set_source(stream, &link->source);
     int rc = tern__engine_opened(client->engine, config, now);
     if (rc != 0) {
-        lose(client, rc, 0, now);
+        tern__failure failure = {.error = rc, .step = TERN_STEP_MQTT, .reason = -1, .fatal = rc == TERN_E_TOO_LARGE};
+        tern__link_lost(client, &failure, now);
         return;
     }
     tern__engine_set_reading_paused(client->engine, link->paused, now);

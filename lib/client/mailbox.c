@@ -45,7 +45,7 @@ static void release_bytes(tern__mailbox *mailbox, size_t bytes)
 
 static void release_block(tern__mailbox *mailbox, tern__block *block)
 {
-    size_t bytes = block->cap;
+    size_t bytes = tern__block_held(block);
     tern__block_unref(block);
     release_bytes(mailbox, bytes);
 }
@@ -103,7 +103,7 @@ static void end_receivers(tern__mailbox *mailbox, tern__list *receivers, int err
 
 void tern__mailbox_push_block(tern__mailbox *mailbox, tern__block *block)
 {
-    hold_bytes(mailbox, block->cap);
+    hold_bytes(mailbox, tern__block_held(block));
     tern__list receivers;
     lock(mailbox);
     tern__list_append(&mailbox->blocks, &block->link);

@@ -50,7 +50,7 @@ struct tern__mailbox {
     void *attempt_data;
     tern__router router; /* its own lock */
     /* Shared without lock. */
-    atomic_size_t inbound_bytes; /* capacity of blocks held, and the ranges */
+    atomic_size_t inbound_bytes; /* blocks held, and the ranges */
     atomic_size_t inbound_peak;
     atomic_uint_least64_t ack;   /* automatic mode: epoch << 32 | last ack_seq whose callbacks returned */
     atomic_uint_least64_t unhandled; /* messages that nobody took */

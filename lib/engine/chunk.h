@@ -71,7 +71,6 @@ static inline tern__entry *tern__chunk_entry(tern__chunk *chunk, uint32_t index)
 struct tern__outbox {
     /* The producer's, under the owner's lock. */
     tern__chunk *tail;
-    tern__chunk *spare;
     tern__list fresh; /* chunks that the engine does not know yet */
     uint64_t next_id;
     size_t bytes;

@@ -108,7 +108,8 @@ bool tern__engine_sync_locked(tern__engine *engine);
 
 /* ---- the loop's half ---- */
 
-/* The transport is open: composes CONNECT. 0 or TERN_E_NOMEM. Copies what it needs of config. */
+/* The transport is open: composes CONNECT. 0, TERN_E_NOMEM, or TERN_E_TOO_LARGE where it is more than a packet can hold: no
+ * other attempt would change that. Copies what it needs of config. */
 int tern__engine_opened(tern__engine *engine, const tern__connect_config *config, uint64_t now);
 /* The transport is gone: what was cut gets its outcome or goes back to the log's cursor, requests wait for the next
  * connection. Idempotent. */

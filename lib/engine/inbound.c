@@ -103,6 +103,7 @@ tern__block *tern__block_take(tern__block_pool *pool, size_t cap)
     block->pool = tern__block_pool_ref(pool);
     block->len = 0;
     block->count = 0;
+    block->extra_bytes = 0;
     block->next_free = NULL;
     return block;
 }
@@ -140,6 +141,7 @@ uint8_t *tern__block_extra(tern__block *block, size_t len)
     extra *made = tern__malloc(sizeof *made + len + 1);
     if (made == NULL) return NULL;
     tern__list_append(&block->extra, &made->link);
+    block->extra_bytes += sizeof *made + len + 1;
     return (uint8_t *)(made + 1);
 }
 

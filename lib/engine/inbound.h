@@ -46,6 +46,7 @@ struct tern__block {
     uint32_t records_cap;
     uint64_t epoch;           /* of the connection it came on, see tern__engine_epoch() */
     tern__list extra;         /* memory that records need beyond data: topics of aliases */
+    size_t extra_bytes;       /* of it */
     struct tern__block *next_free;
 };
 
@@ -53,6 +54,12 @@ struct tern__block {
  * still out keep it. Taking is for one thread, giving back for any. */
 int tern__block_pool_new(tern__block_pool **pool, size_t block_size);
 void tern__block_pool_unref(tern__block_pool *pool);
+
+/* Memory that its messages take, for the inbound bound. [C10] */
+static inline size_t tern__block_held(const tern__block *block)
+{
+    return block->cap + block->count * sizeof(tern__record) + block->extra_bytes;
+}
 
 void tern__block_unref(tern__block *block); /* any thread; NULL does nothing */
 

@@ -173,12 +173,15 @@ typedef struct tern__aliases {
     struct tern__alias {
         char *topic;
         size_t len;
+        uint8_t *shared;  /* the topic in the block's memory, where `filling` is the receiver's */
+        uint64_t filling;
     } *topics; /* indexed by alias; NULL before the first */
 } tern__aliases;
 
 typedef struct tern__receiver {
     tern__block *block; /* being read into; NULL between packets */
     size_t at;          /* the first byte of it that is not decoded */
+    uint64_t filling;   /* counts the blocks; from 1 */
     tern__aliases aliases;
     uint64_t now;
 } tern__receiver;

@@ -36,7 +36,6 @@ void tern__outbox_deinit(tern__outbox *outbox)
 {
     free_chunks(&outbox->chunks);
     free_chunks(&outbox->fresh);
-    tern__free(outbox->spare);
 }
 
 /* ---- the producer's half ---- */
@@ -58,14 +57,9 @@ tern__chunk *tern__chunk_new(size_t cap)
 /* A new tail with room for `need` bytes, a record included. */
 static TERN__COLD tern__chunk *roll_locked(tern__outbox *outbox, size_t need)
 {
-    tern__chunk *chunk = outbox->spare;
-    if (chunk != NULL && chunk->cap >= need) {
-        outbox->spare = NULL;
-    } else {
-        chunk = tern__chunk_new(need > outbox->next_cap ? need : outbox->next_cap);
-        if (chunk == NULL) return NULL;
-        if (outbox->next_cap < LARGEST_CHUNK) outbox->next_cap *= 2;
-    }
+    tern__chunk *chunk = tern__chunk_new(need > outbox->next_cap ? need : outbox->next_cap);
+    if (chunk == NULL) return NULL;
+    if (outbox->next_cap < LARGEST_CHUNK) outbox->next_cap *= 2;
     chunk->first_id = outbox->next_id;
     tern__list_append(&outbox->fresh, &chunk->link);
     outbox->tail = chunk;
@@ -238,8 +232,6 @@ static void reuse_tail(tern__outbox *outbox)
         outbox->tail = NULL;
         outbox->room = 0;
         drop_chunk(outbox, tail);
-        tern__free(outbox->spare);
-        outbox->spare = NULL;
         outbox->next_cap = FIRST_CHUNK;
         return;
     }

@@ -39,14 +39,18 @@ static int resolve_alias(tern__engine *e, const tern__publish_packet *publish, c
         char *copy = tern__memdup(publish->topic.data, publish->topic.len);
         if (copy == NULL) return no_memory(e);
         tern__free(known->topic);
-        *known = (struct tern__alias){copy, publish->topic.len};
+        *known = (struct tern__alias){.topic = copy, .len = publish->topic.len};
         return 0;
     }
     if (known->topic == NULL) return broken(e, 0x82, "an alias that stands for no topic yet [MQTT5-3.3.2-8]");
-    uint8_t *topic = tern__block_extra(e->receiver.block, known->len);
-    if (topic == NULL) return no_memory(e);
-    memcpy(topic, known->topic, known->len + 1);
-    record->topic = topic;
+    if (known->filling != e->receiver.filling) { /* once a block: few bytes of a server must not become many here [C10] */
+        uint8_t *topic = tern__block_extra(e->receiver.block, known->len);
+        if (topic == NULL) return no_memory(e);
+        memcpy(topic, known->topic, known->len + 1);
+        known->shared = topic;
+        known->filling = e->receiver.filling;
+    }
+    record->topic = known->shared;
     record->topic_len = (uint16_t)known->len;
     record->flags |= TERN__RECORD_ALIASED;
     return 0;
@@ -306,6 +310,13 @@ void tern__receiver_reset(tern__engine *e)
     e->receiver.aliases.topics = NULL;
 }
 
+static void set_block(tern__receiver *r, tern__block *block)
+{
+    r->block = block;
+    r->at = 0;
+    r->filling++;
+}
+
 /* A block with room for `need` bytes in all that holds what is not decoded yet. */
 static int move_rest(tern__engine *e, size_t need)
 {
@@ -316,9 +327,21 @@ static int move_rest(tern__engine *e, size_t need)
     if (rest != 0) memcpy(fresh->data, r->block->data + r->at, rest);
     fresh->len = rest;
     tern__block_unref(r->block);
-    r->block = fresh;
-    r->at = 0;
+    set_block(r, fresh);
     return 0;
+}
+
+/* A packet is larger than its block. Memory grows with the bytes that came, but not beyond the packet: what holds it while it is
+ * moved is less than twice as large. [C10] */
+static size_t larger(const tern__engine *e)
+{
+    const tern__block *block = e->receiver.block;
+    size_t twice = block->cap * 2;
+    tern__frame frame;
+    tern__fault fault;
+    int rc = tern__frame_peek(block->data, block->len, e->config.maximum_packet_size, tern__engine_version(e), TERN__FROM_SERVER,
+                              &frame, &fault);
+    return rc == 0 && frame.len > block->cap && frame.len < twice ? frame.len : twice;
 }
 
 int tern__engine_recv_space(tern__engine *e, uint8_t **data, size_t *room)
@@ -327,8 +350,8 @@ int tern__engine_recv_space(tern__engine *e, uint8_t **data, size_t *room)
     if (r->block == NULL) {
         int rc = move_rest(e, 1);
         if (rc != 0) return rc;
-    } else if (r->block->len == r->block->cap) { /* a packet larger than the block: memory grows with the bytes that came */
-        int rc = move_rest(e, r->at != 0 ? r->block->cap : r->block->cap * 2);
+    } else if (r->block->len == r->block->cap) {
+        int rc = move_rest(e, r->at != 0 ? r->block->cap : larger(e));
         if (rc != 0) return rc;
     }
     *data = r->block->data + r->block->len;
@@ -352,6 +375,7 @@ static tern__block *shrunk(tern__engine *e, tern__block *block)
     block->records_cap = 0;
     block->count = 0;
     tern__list_splice(&small->extra, &block->extra);
+    small->extra_bytes = block->extra_bytes;
     for (uint32_t i = 0; i < small->count; i++) {
         tern__record *record = &small->records[i];
         record->block = small;
@@ -370,8 +394,7 @@ static int hand_over(tern__engine *e)
     if (block->count == 0) {
         if (r->at == block->len) {
             tern__block_unref(block);
-            r->block = NULL;
-            r->at = 0;
+            set_block(r, NULL);
         }
         return 0;
     }
@@ -395,8 +418,7 @@ static int hand_over(tern__engine *e)
         block = small;
     }
     tern__list_append(&e->blocks, &block->link);
-    r->block = keep;
-    r->at = 0;
+    set_block(r, keep);
     return rc;
 }
 

@@ -135,14 +135,22 @@ static bool uses_unavailable(const tern__engine *e, const tern__request *request
     return false;
 }
 
+/* What was not sent is at the end: thousands that wait for answers are not looked at for each that follows. */
+static tern__list *first_unsent(tern__requests *requests)
+{
+    tern__list *link = requests->waiting.prev;
+    while (link != &requests->waiting && request_of(link)->packet_id == 0) link = link->prev;
+    return link->next;
+}
+
 int tern__requests_send(tern__engine *e)
 {
-    tern__list *link = e->requests.waiting.next;
+    if (e->requests.stalled && e->inflight.used == UINT16_MAX) return 0;
+    tern__list *link = first_unsent(&e->requests);
     e->requests.stalled = false;
     while (link != &e->requests.waiting) {
         tern__request *request = request_of(link);
         link = link->next;
-        if (request->packet_id != 0) continue;
         int rc = uses_unavailable(e, request) ? TERN_E_UNSUPPORTED : send_request(e, request);
         if (rc == TERN_E_AGAIN) {
             e->requests.stalled = true;

@@ -44,23 +44,24 @@ static int connect_props(const tern__engine *e, const tern__connect_config *conf
 
 static int send_connect(tern__engine *e, const tern__connect_config *config)
 {
+    enum { OWN_PROPS = 20 }; /* all of connect_props() but the user's */
     const char *id = tern__engine_client_id(e);
+    tern__packet packet = {.type = TERN__CONNECT, .props.len = OWN_PROPS + config->user_properties.len};
+    packet.u.connect = (tern__connect_packet){
+        .clean_start = e->session.asked_clean,
+        .has_user_name = config->has_user_name,
+        .has_password = config->has_password,
+        .keep_alive = config->keep_alive,
+        .client_id = {(const uint8_t *)id, strlen(id)},
+        .user_name = config->user_name,
+        .password = config->password,
+        .will = config->will,
+    };
+    if (tern__encode_size(&packet, config->version) == 0) return TERN_E_TOO_LARGE; /* before any of it is copied */
     tern__buf props = {0};
     int rc = connect_props(e, config, &props);
-    if (rc == 0) {
-        tern__packet packet = {.type = TERN__CONNECT, .props = {props.data, props.len, 0}};
-        packet.u.connect = (tern__connect_packet){
-            .clean_start = e->session.asked_clean,
-            .has_user_name = config->has_user_name,
-            .has_password = config->has_password,
-            .keep_alive = config->keep_alive,
-            .client_id = {(const uint8_t *)id, strlen(id)},
-            .user_name = config->user_name,
-            .password = config->password,
-            .will = config->will,
-        };
-        rc = tern__output_packet(e, &packet);
-    }
+    packet.props = (tern__props){props.data, props.len, 0};
+    if (rc == 0) rc = tern__output_packet(e, &packet);
     tern__buf_deinit(&props);
     return rc;
 }

@@ -428,6 +428,11 @@ static void what_a_client_refuses(void **state)
     assert_int_equal(tern_connection_options_set_session(o, TERN_SESSION_CLEAN, 0), 0);
     assert_int_equal(tern_connection_options_set_credentials(o, NULL, "pw", 2), 0);
     assert_int_equal(tern_client_configure(client, o), 0); /* MQTT 5 can */
+    const tern__buf none = o->user_properties;
+    o->user_properties = (tern__buf){(uint8_t *)o, 268435455, 268435455};
+    assert_int_equal(tern_client_configure(client, o), TERN_E_TOO_LARGE); /* before any of it is copied */
+    assert_non_null(strstr(tern_client_error_text(client), "CONNECT"));
+    o->user_properties = none;
     assert_int_equal(tern_connection_options_set_version(o, TERN_VERSION_311), 0);
     assert_int_equal(tern_client_configure(client, o), TERN_E_INVALID);
     assert_int_equal(tern_client_configure_url(client, "mqtt://us:hidden@a:b"), TERN_E_URL);
