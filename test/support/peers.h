@@ -44,8 +44,9 @@ const char *peer_certificates(void);
 
 /* mosquitto, with the listeners above; anonymous clients are welcome. */
 peer *peer_mosquitto(const char *certificates);
-/* mosquitto with a TLS listener for each of the certificates ("good", "expired"), which are the
- * first ports, in this order, and a plain one after them. */
+/* mosquitto with a TLS listener for each of the certificates ("good", "expired"), which are the first
+ * ports, in this order, and a plain one after them. Without certificates (NULL, NULL, 0) there is the
+ * plain one. */
 peer *peer_mosquitto_showing(const char *certificates, const char *const *names, size_t count);
 /* login: "user:password", NULL for none. */
 peer *peer_tinyproxy(const char *login);

@@ -83,16 +83,25 @@ static void pass_up(pair *p)
     if (p->server >= 0 && !net_write(p->server, data, (size_t)n)) close_pair(p);
 }
 
+/* The place of a pair that is over is taken again. NULL where all are in use. */
+static pair *place_for_pair(rogue_relay *r)
+{
+    for (unsigned i = 0; i < r->used; i++)
+        if (r->pairs[i].client < 0) return &r->pairs[i];
+    return r->used < PAIRS ? &r->pairs[r->used++] : NULL;
+}
+
 static void take_client(rogue_relay *r)
 {
     const int client = accept4(r->listener, NULL, NULL, SOCK_CLOEXEC);
     if (client < 0) return;
-    const int server = r->used < PAIRS ? net_connect("127.0.0.1", r->server) : -1;
-    if (server < 0) {
+    const int server = net_connect("127.0.0.1", r->server);
+    pair *p = server >= 0 ? place_for_pair(r) : NULL;
+    if (p == NULL) {
+        if (server >= 0) close(server);
         close(client);
         return;
     }
-    pair *p = &r->pairs[r->used++];
     *p = (pair){client, server, r->limit};
     if (p->left == 0) cut(r, p);
 }

@@ -334,6 +334,12 @@ bool rogue_wait(rogue *r, unsigned connections, size_t steps)
     return net_wait_until(has_come_so_far, &p, NET_PATIENCE_MS);
 }
 
+bool rogue_reached(rogue *r, unsigned connections, size_t steps)
+{
+    progress p = {r, connections, steps};
+    return has_come_so_far(&p);
+}
+
 unsigned rogue_connections(rogue *r)
 {
     pthread_mutex_lock(&r->lock);

@@ -37,6 +37,8 @@ uint16_t rogue_port(const rogue *r);
 /* Waits until so many connections went through so many of the steps. False when the time was over.
  */
 bool rogue_wait(rogue *r, unsigned connections, size_t steps);
+/* As rogue_wait(), of this moment. */
+bool rogue_reached(rogue *r, unsigned connections, size_t steps);
 /* Connections so far. */
 unsigned rogue_connections(rogue *r);
 /* What the connection (from 0) said so far: its length, also where it does not fit. */
