@@ -117,7 +117,7 @@ static void rig_free(void)
     watch_deinit(&r.watch);
     if (r.peer >= 0) close(r.peer);
     close(r.listener);
-    assert_true(r.log_len != 0);
+    assert_true(r.peer < 0 || r.log_len != 0); /* a client that ended before it connected may have nothing to log */
     assert_null(strstr(r.log, SECRET));
     assert_null(strstr(r.log, "b3Blbi1zZXNhbWU")); /* in base64 */
 }
