@@ -1,4 +1,4 @@
-/* TLS against a server in memory: ends that come with the last bytes, names that are asked for, and what is kept of secrets.
+/* TLS against a server in memory: ends that come with the last bytes, names, memory that runs out, secrets, and no terminal.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,13 +11,19 @@
 #include "transport/tls.h"
 
 #ifdef TERN_WITH_TLS
+#include <fcntl.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
 #include <tern/error.h>
+#include <unistd.h>
 
 #include "support/failing.h"
 #include "support/memory_stream.h"
+#include "support/net.h"
 
 enum { YEAR_S = 365 * 24 * 3600, CHUNK = 4096 };
 
@@ -243,9 +249,36 @@ static void every_allocation_may_fail(void **state)
     assert_true(n > 4);
 }
 
+/* A certificate that says it is encrypted: with a terminal at hand OpenSSL would ask there, and wait for ever. */
+static void the_terminal_is_never_asked(void **state)
+{
+    (void)state;
+    static const char pem[] = "-----BEGIN CERTIFICATE-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00112233445566778899AABBCCDDEEFF\n\n"
+                              "AAAAAAAAAAAAAAAAAAAAAA==\n-----END CERTIFICATE-----\n";
+    char byte;
+    int status = -1;
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+    assert_true(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
+    const char *terminal = ptsname(master);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        int fd = setsid() > 0 ? open(terminal, O_RDWR) : -1; /* its controlling terminal */
+        _exit(fd >= 0 && !tern__tls_has_certificate(pem, sizeof pem - 1) ? 0 : 1);
+    }
+    assert_true(net_readable(master, NET_PATIENCE_MS)); /* a question, or the child's end */
+    bool asked = read(master, &byte, 1) > 0;
+    if (asked) (void)kill(child, SIGKILL); /* it waits for an answer */
+    close(master);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_false(asked);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_terminal_is_never_asked),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(an_end_behind_bytes_is_pending),
         cmocka_unit_test(a_fault_behind_bytes_is_pending),
