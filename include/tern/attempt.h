@@ -22,7 +22,8 @@ TERN_API int tern_client_set_attempt_handler(tern_client *client, tern_attempt_c
                                              void *user_data);
 
 /** @name Answering
- * Thread: that of the callback. Blocks: no.
+ * Thread: that of the callback. Blocks: no. Waits for the client answer
+ * TERN_E_WOULD_DEADLOCK meanwhile: what they wait for comes after the attempt.
  * @{ */
 /** The options of this attempt: a copy of the client's with the one server whose turn it is, which every
  * setter of tern/options.h may change; credentials, headers, TLS and proxy as well as the server, after

@@ -69,9 +69,9 @@ TERN_API int tern_client_close(tern_client *client, int drain, uint32_t timeout_
  * wildcards. Errors: TERN_E_INVALID (also QoS 3, unknown flags, a length without a payload),
  * TERN_E_UTF8, TERN_E_TOPIC (empty, or with wildcards), TERN_E_TOO_LARGE (topic over 65,535 bytes,
  * packet over 268,435,455), TERN_E_OUTBOX_FULL (policy reject), TERN_E_TIMEOUT (policy block: no
- * room in time), TERN_E_WOULD_DEADLOCK (policy block, in a callback while reading is paused),
- * TERN_E_CLOSED, TERN_E_NOMEM. Thread: any. Blocks: only with TERN_OUTBOX_BLOCK, while the outbox
- * is full. (MQTT 5 section 3.3) */
+ * room in time), TERN_E_WOULD_DEADLOCK (policy block, in a callback while reading is paused or the
+ * attempt handler is to be asked), TERN_E_CLOSED, TERN_E_NOMEM. Thread: any. Blocks: only with
+ * TERN_OUTBOX_BLOCK, while the outbox is full. (MQTT 5 section 3.3) */
 TERN_API int tern_client_publish(tern_client *client, const char *topic, const void *payload,
                                  size_t payload_length, uint32_t flags, uint64_t *id);
 /** As tern_client_publish(), with a token that ends with the message's outcome; the delivery

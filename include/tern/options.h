@@ -68,7 +68,8 @@ TERN_API int tern_client_options_set_maximum_packet_size(tern_client_options *op
  * Blocks: no. (MQTT 5 section 3.1.2.11.3) */
 TERN_API int tern_client_options_set_receive_maximum(tern_client_options *options, uint16_t maximum);
 /** Sets how many topic aliases the server may use towards this client (default 0 = none); MQTT 5
- * only. Tern itself uses none towards the server. Errors: TERN_E_INVALID. Thread: any, one at a
+ * only. Each may take up to 64 KiB of memory while the connection lasts, beyond the inbound limit.
+ * Tern itself uses none towards the server. Errors: TERN_E_INVALID. Thread: any, one at a
  * time. Blocks: no. (MQTT 5 section 3.1.2.11.5) */
 TERN_API int tern_client_options_set_topic_alias_maximum(tern_client_options *options,
                                                          uint16_t maximum);

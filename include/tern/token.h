@@ -26,8 +26,8 @@ TERN_API void tern_token_unref(tern_token *token);
 /** Waits for the end and returns the token's error, 0 for success. Errors: TERN_E_INVALID,
  * TERN_E_TIMEOUT (timeout_ms passed first, and nothing is cancelled; tern_token_done() tells it from
  * a token that ended so), TERN_E_WOULD_DEADLOCK (in a callback of the client, where the wait could
- * never end: while reading is paused, and always for the token of a close), and as
- * tern_token_error(). Thread: any. Blocks: up to timeout_ms. */
+ * never end: while reading is paused, while the attempt handler is asked or to be asked, and always
+ * for the token of a close), and as tern_token_error(). Thread: any. Blocks: up to timeout_ms. */
 TERN_API int tern_token_wait(tern_token *token, uint32_t timeout_ms);
 /** 1 once it has ended, 0 before and for NULL. Thread: any. Blocks: no. */
 TERN_API int tern_token_done(const tern_token *token);

@@ -28,6 +28,14 @@ const tern__server *tern__attempt_server(const tern__link *link)
     return &link->options->servers[link->server];
 }
 
+int *tern__attempt_known_version(const tern__link *link)
+{
+    tern__server *listed = &link->options->servers[link->server];
+    if (link->own == NULL || link->own->server_count == 0) return &listed->known_version;
+    tern__server *own = &link->own->servers[0];
+    return strcmp(own->uri.display, listed->uri.display) == 0 ? &listed->known_version : &own->known_version;
+}
+
 /* Takes over options that were set since the last attempt. False: there are none at all. */
 static bool take_options(tern_client *client)
 {
@@ -54,7 +62,7 @@ static int attempt_version(const tern__link *link)
     const tern_connection_options *options = tern__attempt_options(link);
     if (options->version != TERN_VERSION_AUTO) return (int)options->version;
     if (link->falling_back) return TERN__V311;
-    int known = link->options->servers[link->server].known_version;
+    int known = *tern__attempt_known_version(link);
     return known != 0 ? known : TERN__V5;
 }
 
@@ -167,9 +175,9 @@ static int make_plan(tern__link *link, tern__connect_plan *plan, char *why, size
 
 /* ---- the attempt ---- */
 
-static void fail(tern_client *client, int error, const char *text, uint64_t now)
+static void fail(tern_client *client, int error, tern_step step, const char *text, uint64_t now)
 {
-    tern__failure failure = {.error = error, .step = TERN_STEP_CONNECT, .reason = -1, .text = text};
+    tern__failure failure = {.error = error, .step = step, .reason = -1, .text = text};
     tern__link_lost(client, &failure, now);
 }
 
@@ -200,7 +208,7 @@ static void begin(tern_client *client, uint64_t now)
                                  client, now);
     if (rc == 0) return;
     link->connecting = NULL;
-    fail(client, rc, why, now);
+    fail(client, rc, why[0] != '\0' ? TERN_STEP_PROXY : TERN_STEP_CONNECT, why, now);
 }
 
 static int make_question(tern_client *client, tern_attempt **attempt)
@@ -235,6 +243,8 @@ static int ask(tern_client *client)
     client->link.state = TERN__LINK_ASKING;
     client->link.asking = carrier->question;
     client->link.retry_at = UINT64_MAX;
+    atomic_store(&client->asking, true);
+    tern__client_nudge(client);
     tern__mailbox_push_event(&client->mailbox, carrier);
     return 0;
 }
@@ -255,7 +265,7 @@ void tern__attempt_start(tern_client *client, uint64_t now)
     link->state = TERN__LINK_OPENING; /* an attempt that fails at once */
     link->attempt++;
     tern__report(client, TERN_EVENT_CONNECTING, NULL, -1);
-    fail(client, rc, NULL, now);
+    fail(client, rc, TERN_STEP_CONNECT, NULL, now);
 }
 
 /* What speaks against the options that the handler left; NULL where nothing does. */
@@ -276,6 +286,7 @@ void tern__attempt_execute(tern_client *client, tern__command *command, uint64_t
         return;
     }
     link->asking = NULL;
+    atomic_store(&client->asking, false);
     const char *trouble = unusable(attempt->options);
     if (attempt->stopped || trouble != NULL) {
         tern__failure failure = {.error = attempt->stopped ? TERN_E_CANCELLED : TERN_E_INVALID,

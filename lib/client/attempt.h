@@ -36,6 +36,8 @@ void tern__attempt_forget(tern__link *link);
 /* The options and the server of the attempt; NULL where there are none yet. */
 const tern_connection_options *tern__attempt_options(const tern__link *link);
 const tern__server *tern__attempt_server(const tern__link *link);
+/* Where the version is kept that worked with the attempt's server, 0 unknown: it is forgotten with a server of the attempt's own. */
+int *tern__attempt_known_version(const tern__link *link);
 
 /* ---- elsewhere ---- */
 

@@ -459,6 +459,19 @@ bool tern__client_paused(tern_client *client)
     return atomic_load(&client->reading_paused);
 }
 
+bool tern__client_stalls(tern_client *client)
+{
+    return tern__client_paused(client) || atomic_load(&client->asking);
+}
+
+void tern__client_nudge(tern_client *client)
+{
+    tern__mutex_lock(&client->lock);
+    if (client->callback_waiter != NULL) tern__token_nudge(client->callback_waiter);
+    tern__cond_broadcast(&client->room);
+    tern__mutex_unlock(&client->lock);
+}
+
 int tern_client_in_callback(tern_client *client)
 {
     return tern__client_check(client) == 0 && tern__dispatcher_is_self(client->mailbox.dispatcher);

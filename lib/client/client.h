@@ -128,6 +128,7 @@ struct tern_client {
     atomic_bool connected;
     atomic_bool scheduled; /* in the loop's ready list, or about to be */
     atomic_bool reading_paused;
+    atomic_bool asking;    /* the attempt handler is asked, or about to be */
     atomic_uint_least64_t epoch;
     tern__list closers; /* tokens of who joined closing, under the lock */
     tern__list ready_link; /* in the loop's ready list, under the loop's lock */
@@ -172,6 +173,11 @@ int tern__client_wait_failed(tern_client *client, int error, uint32_t timeout_ms
 bool tern__client_about_to_wait(tern_client *client, tern_token *token);
 void tern__client_done_waiting(tern_client *client);
 bool tern__client_paused(tern_client *client);
+/* What a callback of its dispatcher waits for cannot come before that callback returned: reading is paused until messages are
+ * taken, or the attempt handler is to be asked. [C11] */
+bool tern__client_stalls(tern_client *client);
+/* It stalls from now on: who waits in a callback looks again. */
+void tern__client_nudge(tern_client *client);
 /* Hands a command to the loop. TERN_E_CLOSED: the client is closing, the command is still the caller's. */
 int tern__client_command(tern_client *client, tern__command *command);
 

@@ -58,6 +58,7 @@ void tern__link_stop(tern_client *client, const tern__failure *failure)
 {
     tern__link *link = &client->link;
     tern__attempt_end(link);
+    atomic_store(&client->asking, false);
     link->state = TERN__LINK_IDLE;
     link->deadline = link->retry_at = UINT64_MAX;
     link->attempt = 0;
@@ -73,8 +74,9 @@ void tern__link_stop(tern_client *client, const tern__failure *failure)
 /* Whether this attempt's end means that the server does not speak its version; then the other one is tried at once. */
 static bool fall_back(tern__link *link, const tern__failure *failure, bool greeting)
 {
-    if (link->options->version != TERN_VERSION_AUTO || !greeting) return false;
-    int *known = &link->options->servers[link->server].known_version;
+    const tern_connection_options *options = tern__attempt_options(link);
+    if (options->version != TERN_VERSION_AUTO || !greeting) return false;
+    int *known = tern__attempt_known_version(link);
     bool refused = failure->reason == 0x84;
     if (link->version == TERN__V311) {
         bool changed = refused && *known == TERN__V311; /* it spoke 3.1.1 once, and does not any more */
@@ -82,7 +84,7 @@ static bool fall_back(tern__link *link, const tern__failure *failure, bool greet
         link->falling_back = false; /* that was not it either: the next attempt tries 5 again */
         return changed;
     }
-    if (link->options->has_password && !link->options->has_user_name) return false; /* 3.1.1 cannot say that [MQTT311-3.1.2-22] */
+    if (options->has_password && !options->has_user_name) return false; /* 3.1.1 cannot say that [MQTT311-3.1.2-22] */
     bool closed = failure->error == TERN_E_CONNECTION_LOST && *known == 0;
     link->falling_back = refused || closed;
     return link->falling_back;
@@ -173,7 +175,7 @@ static void on_connected(tern_client *client, uint64_t now)
     link->deadline = UINT64_MAX;
     link->tried = 0;
     link->falling_back = false;
-    link->options->servers[link->server].known_version = link->version;
+    *tern__attempt_known_version(link) = link->version;
     tern__backoff_connected(&link->backoff, now);
     tern__mutex_lock(&client->lock);
     client->counters.connects++;
@@ -341,11 +343,7 @@ void tern__link_pause_changed(tern_client *client)
 {
     bool paused = client->link.paused;
     tern__report(client, paused ? TERN_EVENT_PAUSED : TERN_EVENT_RESUMED, NULL, -1);
-    if (!paused) return;
-    tern__mutex_lock(&client->lock); /* whoever waits in a callback would wait for itself now */
-    if (client->callback_waiter != NULL) tern__token_nudge(client->callback_waiter);
-    tern__cond_broadcast(&client->room);
-    tern__mutex_unlock(&client->lock);
+    if (paused) tern__client_nudge(client);
 }
 
 /* ---- progress and time ---- */
@@ -421,12 +419,13 @@ void tern__link_tick(tern_client *client, uint64_t now)
     if (now < link->deadline) return;
     char peer[160] = "";
     char text[256];
+    const tern_connection_options *options = tern__attempt_options(link);
     tern__failure failure = {.error = TERN_E_TIMEOUT, .step = TERN_STEP_MQTT, .reason = -1, .text = text};
     if (link->state == TERN__LINK_OPENING && link->connecting != NULL)
         failure.step = tern__connect_step(link->connecting, peer, sizeof peer);
     snprintf(text, sizeof text, "%s%s in %lu ms", peer[0] != '\0' ? peer : "",
              peer[0] != '\0' ? ": no answer" : "no CONNACK",
-             link->options != NULL ? (unsigned long)link->options->connect_timeout_ms : 0ul);
+             options != NULL ? (unsigned long)options->connect_timeout_ms : 0ul);
     if (link->state == TERN__LINK_OPENING || link->state == TERN__LINK_GREETING)
         tern__link_lost(client, &failure, now);
 }

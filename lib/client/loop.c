@@ -149,33 +149,6 @@ static void watch(tern_client *client, uint64_t now)
     if (rc != 0) lose(client, rc, 0, now);
 }
 
-/* Writes until nothing is left, the socket is full, or others should have their turn. */
-static void write_out(tern_client *client, uint64_t now)
-{
-    tern__link *link = &client->link;
-    for (int round = 0; link->stream != NULL && !link->write_blocked; round++) {
-        if (round == ROUNDS) {
-            serve_again(client);
-            return;
-        }
-        if (atomic_load_explicit(&client->connected, memory_order_relaxed)) sync_engine(client);
-        tern__iov pieces[PIECES];
-        size_t count = 0;
-        size_t sent = 0;
-        int rc = tern__engine_output(client->engine, now, pieces, PIECES, &count);
-        if (rc == 0 && count == 0) return;
-        if (rc == 0) rc = tern__stream_write(link->stream, pieces, count, &sent);
-        if (rc == 0) {
-            if (traces(client)) tern__trace_pieces(&link->sent, &client->log, "sent", pieces, sent);
-            tern__engine_sent(client->engine, sent, now);
-        } else if (rc == TERN_E_AGAIN) {
-            link->write_blocked = true;
-        } else {
-            lose_stream(client, rc, now);
-        }
-    }
-}
-
 /* Whether the inbound bound is reached. A lone message beyond it does not count: an acknowledgement may follow it that the
  * application waits for before it takes the message. */
 static bool inbound_full(tern_client *client)
@@ -221,6 +194,34 @@ static void read_in(tern_client *client, uint64_t now)
         pump_events(client, now);
         update_pause(client, now);
         if (rc != 0 || n < room) return;
+    }
+}
+
+/* Writes until nothing is left, the socket is full, or others should have their turn. */
+static void write_out(tern_client *client, uint64_t now)
+{
+    tern__link *link = &client->link;
+    for (int round = 0; link->stream != NULL && !link->write_blocked; round++) {
+        if (round == ROUNDS) {
+            serve_again(client);
+            return;
+        }
+        if (atomic_load_explicit(&client->connected, memory_order_relaxed)) sync_engine(client);
+        tern__iov pieces[PIECES];
+        size_t count = 0;
+        size_t sent = 0;
+        int rc = tern__engine_output(client->engine, now, pieces, PIECES, &count);
+        if (rc == 0 && count == 0) return;
+        if (rc == 0) rc = tern__stream_write(link->stream, pieces, count, &sent);
+        if (rc == 0) {
+            if (traces(client)) tern__trace_pieces(&link->sent, &client->log, "sent", pieces, sent);
+            tern__engine_sent(client->engine, sent, now);
+        } else if (rc == TERN_E_AGAIN) {
+            link->write_blocked = true;
+        } else {
+            read_in(client, now); /* what the server said before it hung up: its reason, acknowledgements */
+            if (link->stream != NULL) lose_stream(client, rc, now);
+        }
     }
 }
 

@@ -27,7 +27,7 @@ static TERN__COLD int bad_topic(tern_client *client, const char *topic, int rc)
 /* Waits for room in the outbox; the lock is held. */
 static int wait_for_room_locked(tern_client *client, uint64_t deadline, bool callback)
 {
-    if (callback && tern__client_paused(client)) return TERN_E_WOULD_DEADLOCK;
+    if (callback && tern__client_stalls(client)) return TERN_E_WOULD_DEADLOCK;
     client->room_waiters++;
     tern__loop_wake(client->loop, true);
     bool in_time = tern__cond_wait_until(&client->room, &client->lock, deadline);

@@ -155,7 +155,7 @@ int tern_token_wait(tern_token *token, uint32_t timeout_ms)
     int rc = callback && token->of_close ? TERN_E_WOULD_DEADLOCK : 0;
     tern__mutex_lock(&token->lock);
     while (!token->done && rc == 0) {
-        if (callback && tern__client_paused(client)) {
+        if (callback && tern__client_stalls(client)) {
             rc = TERN_E_WOULD_DEADLOCK;
         } else if (!tern__cond_wait_until(&token->ended, &token->lock, deadline)) {
             rc = token->done ? 0 : TERN_E_TIMEOUT;

@@ -247,8 +247,10 @@ static void trim(tern__engine *e)
 
 void tern__engine_tick(tern__engine *e, uint64_t now)
 {
+    enum { RETRY_US = 10000 };
     tern__expiry_run(e, now);
     if (now >= e->retry_at) e->retry_at = UINT64_MAX; /* the owner asks for output now */
+    if (now >= e->untold_at) e->untold_at = now + RETRY_US; /* and for outcomes */
     if (e->phase != TERN__PHASE_OPEN) return;
     bool ping;
     if (tern__keepalive_tick(&e->keepalive, now, &ping)) {
@@ -267,6 +269,7 @@ uint64_t tern__engine_deadline(const tern__engine *e)
 {
     uint64_t deadline = e->phase == TERN__PHASE_OPEN ? tern__keepalive_deadline(&e->keepalive) : UINT64_MAX;
     if (e->retry_at < deadline) deadline = e->retry_at;
+    if (e->outbox.untold != 0 && e->untold_at < deadline) deadline = e->untold_at;
     return e->outbox.earliest < deadline ? e->outbox.earliest : deadline;
 }
 

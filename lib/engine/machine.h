@@ -252,6 +252,7 @@ struct tern__engine {
     uint16_t redeliver; /* the next PUBLISH of the last connection to go out again; 0 none */
     int32_t quota; /* QoS>0 messages that may be sent now; below 0 where more PUBRELs are owed than the server's maximum */
     uint64_t retry_at; /* when output is tried again that memory ran out for; UINT64_MAX none */
+    uint64_t untold_at; /* when outcomes that memory ran out for are looked after again, where there are any */
     bool dead;      /* nothing more is received on this connection */
     /* What the owner must be told, in this order: each can be due once a connection, so no queue is needed. */
     bool connected_due;

@@ -362,6 +362,13 @@ bool tern__engine_wants_output(tern__engine *e)
     return e->output.count != 0 || e->output.control.len != 0;
 }
 
+/* CONNECT has the password in it. */
+static void wipe(tern__buf *buf)
+{
+    if (buf->len != 0) tern__cleanse(buf->data, buf->len);
+    tern__buf_clear(buf);
+}
+
 /* An entry's last byte went out. One that was redelivered may have been answered meanwhile: then nothing happens. */
 static void entry_sent(tern__engine *e, tern__chunk *chunk, uint32_t index)
 {
@@ -451,6 +458,7 @@ void tern__engine_sent(tern__engine *e, size_t n, uint64_t now)
                 left -= done;
             }
         } else if (whole) {
+            if (e->phase == TERN__PHASE_GREETING) wipe(&output->flying);
             tern__buf_clear(&output->flying);
             if (e->keepalive.place == TERN__PING_STAGED) e->keepalive.place = TERN__PING_OUT;
         }
@@ -505,6 +513,6 @@ void tern__output_reset(tern__engine *e)
     }
     output->count = output->first = 0;
     output->sent = output->staged = output->acks = 0;
-    tern__buf_clear(&output->control);
-    tern__buf_clear(&output->flying);
+    wipe(&output->control);
+    wipe(&output->flying);
 }

@@ -147,7 +147,7 @@ static int read_some(tern__stream *stream, void *data, size_t len, size_t *n)
             rc = judge(self, got, &self->read_wants_write, SSL_ERROR_WANT_WRITE);
         }
     }
-    self->more = rc == 0 && SSL_has_pending(self->ssl);
+    self->more = self->broken ? total != 0 : rc == 0 && SSL_has_pending(self->ssl); /* also an end that was not told yet */
     *n = total;
     return total != 0 ? 0 : rc;
 }
@@ -173,13 +173,19 @@ static int hold(tern__tls_stream *self, const void *data, size_t len)
     return TERN_E_AGAIN;
 }
 
+/* It may be CONNECT, with a password. */
+static void drop_held(tern__tls_stream *self)
+{
+    if (self->held != NULL) tern__cleanse(self->held, self->held_len);
+    tern__free(self->held);
+    self->held = NULL;
+}
+
 static int write_held(tern__tls_stream *self)
 {
     int rc = write_record(self, self->held, self->held_len);
-    if (rc != 0) return rc;
-    tern__free(self->held);
-    self->held = NULL;
-    return 0;
+    if (rc == 0) drop_held(self);
+    return rc;
 }
 
 /* The next record's bytes, from `skip` on: a piece of their own, or several small ones gathered in `room`. */
@@ -315,7 +321,7 @@ static void free_stream(tern__tls_stream *self)
     if (self->ssl != NULL && !self->broken) SSL_set_shutdown(self->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN); /* the session stays good */
     SSL_free(self->ssl);
     tern__tls_context_unref(self->context);
-    tern__free(self->held);
+    drop_held(self);
     tern__free(self->finding);
     tern__free(self->why);
     tern__free(self->peer);
@@ -329,10 +335,13 @@ static void close_stream(tern__stream *stream)
     tern__stream_close(below);
 }
 
-/* The name without a zone, which is this machine's alone. */
+/* The name without a zone, which is this machine's alone, and without a full name's last dot, which is neither in certificates nor
+ * in a server name (RFC 6066 section 3). */
 static void plain_name(const char *host, char *name, size_t size)
 {
-    snprintf(name, size, "%.*s", (int)strcspn(host, "%"), host);
+    size_t len = strcspn(host, "%");
+    if (len > 1 && host[len - 1] == '.') len--;
+    snprintf(name, size, "%.*s", (int)len, host);
 }
 
 /* Whom we ask for, and whose certificate we want to see. */

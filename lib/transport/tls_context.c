@@ -79,13 +79,19 @@ static BIO *memory_of(const tern__buf *bytes)
     return BIO_new_mem_buf(bytes->data, (int)bytes->len);
 }
 
+/* Without a password of its own OpenSSL would ask the terminal for that of a certificate that says it is encrypted. */
+static X509 *read_certificate(BIO *memory)
+{
+    return PEM_read_bio_X509_AUX(memory, NULL, NULL, (void *)(uintptr_t)"");
+}
+
 /* Adds the certificates in the text; false where there is none, or one is broken. */
 static bool add_authorities(X509_STORE *store, const tern__buf *pem)
 {
     BIO *memory = memory_of(pem);
     size_t count = 0;
     X509 *certificate;
-    while (memory != NULL && (certificate = PEM_read_bio_X509(memory, NULL, NULL, NULL)) != NULL) {
+    while (memory != NULL && (certificate = read_certificate(memory)) != NULL) {
         if (X509_STORE_add_cert(store, certificate) == 1) count++;
         X509_free(certificate);
     }
@@ -150,10 +156,10 @@ static bool set_verification(SSL_CTX *ctx, const tern__tls_config *config)
 /* The chain behind the certificate in memory. */
 static bool add_chain(SSL_CTX *ctx, BIO *memory)
 {
-    X509 *certificate = PEM_read_bio_X509_AUX(memory, NULL, NULL, NULL);
+    X509 *certificate = read_certificate(memory);
     bool done = certificate != NULL && SSL_CTX_use_certificate(ctx, certificate) == 1;
     X509_free(certificate);
-    while (done && (certificate = PEM_read_bio_X509(memory, NULL, NULL, NULL)) != NULL) {
+    while (done && (certificate = read_certificate(memory)) != NULL) {
         done = SSL_CTX_add0_chain_cert(ctx, certificate) == 1;
         if (!done) X509_free(certificate);
     }
@@ -437,7 +443,7 @@ bool tern__tls_has_certificate(const void *pem, size_t len)
 {
     if (len == 0 || len > INT32_MAX) return false;
     BIO *memory = BIO_new_mem_buf(pem, (int)len);
-    X509 *certificate = memory != NULL ? PEM_read_bio_X509(memory, NULL, NULL, NULL) : NULL;
+    X509 *certificate = memory != NULL ? read_certificate(memory) : NULL;
     bool found = certificate != NULL;
     X509_free(certificate);
     BIO_free(memory);

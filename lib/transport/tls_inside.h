@@ -48,7 +48,7 @@ typedef struct tern__tls_stream {
     bool user_writes;
     bool read_wants_write; /* what the last read, or write, waited for */
     bool write_wants_read;
-    bool more;       /* the last read filled its buffer: there may be bytes that came already */
+    bool more;       /* bytes came already, or the end, that the last read did not give */
     bool ended;      /* the one below ended */
     bool broken;     /* read and write answer `rc` from now on */
     bool finishing;  /* close_notify is on its way */

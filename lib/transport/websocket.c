@@ -61,6 +61,7 @@ typedef struct outbound {
     size_t sent;
     uint8_t masks[MASKS][TERN__WS_MASK_LEN];
     size_t masks_left;
+    size_t owed; /* payload in `out` that the caller has not been told to be written yet */
     bool pong_due;
     size_t pong_len;
     uint8_t pong[TERN__WS_CONTROL_MAX]; /* of the last ping: the earlier ones need no answer */
@@ -444,17 +445,20 @@ static int write_some(tern__stream *stream, const tern__iov *iov, size_t count, 
     if (self->phase == ENDED) return self->end;
     if (self->out.close_made) return TERN_E_CONNECTION_LOST;
     int rc = flush(self);
-    if (rc != 0) return rc;
-    size_t total = frame_len(self, iov, count);
-    rc = append_frame(self, TERN__WS_BINARY, iov, total);
-    if (rc != 0) {
-        end_with(self, rc, NO_RANDOM);
-        return rc;
+    if (rc == 0 && self->out.owed == 0) {
+        size_t total = frame_len(self, iov, count);
+        rc = append_frame(self, TERN__WS_BINARY, iov, total);
+        if (rc != 0) {
+            end_with(self, rc, NO_RANDOM);
+            return rc;
+        }
+        self->out.owed = total;
+        rc = flush(self);
     }
-    /* From here on they count as written, for some may be out: what fails now is told next time. */
-    *n = total;
-    (void)flush(self);
     update_watch(self);
+    if (rc != 0) return rc;
+    *n = self->out.owed; /* the caller's first bytes: now, or when they were first offered */
+    self->out.owed = 0;
     return 0;
 }
 

@@ -33,8 +33,8 @@ const char *tern__websocket_path_wrong(const char *path);
  * tern__stream_open(). 0; TERN_E_NOMEM; TERN_E_INVALID where the functions above find something
  * wrong; TERN_E_SYSTEM where the system has no random bytes.
  *
- * A write takes up to 64 KiB as one frame. What it took may wait within the filter while there is
- * no room below; the next write then answers TERN_E_AGAIN until it went out. */
+ * A write makes one frame of up to 64 KiB. While it has no room below, writing answers TERN_E_AGAIN; the
+ * same bytes are offered first again, and told to be written when the frame is out as a whole. */
 int tern__websocket_new(tern__stream **stream, tern__stream *below,
                         const tern__websocket_config *config);
 

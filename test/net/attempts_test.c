@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <tern/tern.h>
 /* after the headers that it needs */
@@ -25,6 +26,9 @@ typedef struct asked {
     unsigned postpone;    /* so many times */
     unsigned stop_at;     /* the number of the attempt; 0 never */
     bool no_server;
+    tern_version version; /* AUTO: as it is */
+    bool waits;           /* for a publish, which cannot end before the handler does */
+    atomic_int waited;    /* what that answered */
     atomic_uint calls;
     atomic_uint last_number;
     char server[64];
@@ -49,11 +53,20 @@ static bool is_inside(void *argument)
     return atomic_load(&((asked *)argument)->inside);
 }
 
+static int wait_for_publish(tern_client *client)
+{
+    tern_token *token = NULL;
+    int rc = tern_client_publish(client, "t", "x", 1, TERN_QOS_1, NULL);
+    if (rc == 0) rc = tern_client_flush(client, &token);
+    if (rc == 0) rc = tern_token_wait(token, PATIENCE);
+    tern_token_unref(token);
+    return rc;
+}
+
 static void on_attempt(tern_client *client, tern_attempt *attempt, void *user_data)
 {
     asked *a = user_data;
     char secret[64];
-    (void)client;
     unsigned call = atomic_fetch_add(&a->calls, 1) + 1;
     atomic_store(&a->last_number, tern_attempt_number(attempt));
     snprintf(a->server, sizeof a->server, "%s", tern_attempt_server(attempt));
@@ -64,6 +77,8 @@ static void on_attempt(tern_client *client, tern_attempt *attempt, void *user_da
     if (a->user != NULL) (void)tern_connection_options_set_credentials(options, a->user, secret, strlen(secret));
     if (a->url != NULL || a->no_server) (void)tern_connection_options_clear_servers(options);
     if (a->url != NULL) (void)tern_connection_options_add_server(options, a->url);
+    if (a->version != TERN_VERSION_AUTO) (void)tern_connection_options_set_version(options, a->version);
+    if (a->waits) atomic_store(&a->waited, wait_for_publish(client));
     if (call <= a->postpone) (void)tern_attempt_postpone(attempt, 5);
     if (a->stop_at != 0 && call >= a->stop_at) (void)tern_attempt_stop(attempt, "on battery");
 }
@@ -250,6 +265,125 @@ static void a_slow_answer_holds_nothing_up(void **state)
     }
 }
 
+/* A version that the handler sets is not fallen back from, so a server that refuses it is not asked again at once. [C18] */
+static void its_version_is_not_fallen_back_from(void **state)
+{
+    (void)state;
+    rig r;
+    rig_init(&r, TERN_DISPATCH_THREAD);
+    r.asked.version = TERN_VERSION_5;
+    mock_broker_set_rules(r.broker, &(mock_rules){.hang_up_on_v5 = true});
+    assert_int_equal(tern_client_connect(r.client, NULL), 0);
+    assert_true(watch_wait(&r.watch, TERN_EVENT_CONNECT_FAILED, 2, PATIENCE));
+    watch_record second = watch_nth(&r.watch, TERN_EVENT_CONNECT_FAILED, 2);
+    bool delayed = watch_nth(&r.watch, TERN_EVENT_CONNECT_FAILED, 1).retry_delay > 0 || second.retry_delay > 0;
+    for (uint64_t i = 3; !delayed && i < 8; i++) { /* full jitter may draw 0 */
+        assert_true(watch_wait(&r.watch, TERN_EVENT_CONNECT_FAILED, i, PATIENCE));
+        delayed = watch_nth(&r.watch, TERN_EVENT_CONNECT_FAILED, i).retry_delay > 0;
+    }
+    assert_true(delayed);
+    mock_broker_set_rules(r.broker, &(mock_rules){.only_v311 = true});
+    assert_true(watch_wait(&r.watch, TERN_EVENT_STOPPED, 1, PATIENCE));
+    assert_int_equal(watch_last(&r.watch, TERN_EVENT_STOPPED).reason, 0x84);
+    rig_free(&r);
+}
+
+/* What worked with a server of the handler's own says nothing about the one of the list. */
+static void the_version_of_its_server_is_not_the_lists(void **state)
+{
+    (void)state;
+    rig r;
+    tern_token *token;
+    rig_init(&r, TERN_DISPATCH_THREAD);
+    mock_broker *old = mock_broker_new();
+    assert_non_null(old);
+    mock_broker_set_rules(old, &(mock_rules){.only_v311 = true});
+    r.asked.url = mock_broker_url(old);
+    assert_int_equal(tern_client_connect_wait(r.client, PATIENCE), 0);
+    assert_int_equal(mock_broker_last_connect(old).version, 4);
+    assert_int_equal(tern_client_disconnect(r.client, 0, &token), 0);
+    assert_int_equal(tern_token_wait(token, PATIENCE), 0);
+    tern_token_unref(token);
+    r.asked.url = NULL;
+    assert_int_equal(tern_client_connect_wait(r.client, PATIENCE), 0);
+    assert_int_equal(mock_broker_last_connect(r.broker).version, 5);
+    rig_free(&r);
+    mock_broker_free(old);
+}
+
+/* What it waits for comes after the attempt, which waits for it: told at once. [C11] */
+static void waiting_in_it_would_deadlock(void **state)
+{
+    (void)state;
+    for (int manual = 0; manual < 2; manual++) {
+        rig r;
+        rig_init(&r, manual ? TERN_DISPATCH_MANUAL : TERN_DISPATCH_THREAD);
+        r.asked.waits = true;
+        assert_int_equal(tern_client_connect(r.client, NULL), 0);
+        while (manual && !tern_client_connected(r.client)) assert_int_equal(tern_client_dispatch(r.client, 100), 0);
+        if (!manual) assert_true(watch_wait(&r.watch, TERN_EVENT_CONNECTED, 1, PATIENCE));
+        assert_int_equal(atomic_load(&r.asked.waited), TERN_E_WOULD_DEADLOCK);
+        rig_free(&r);
+    }
+}
+
+typedef struct waiter {
+    rig *rig;
+    atomic_int waited; /* what the wait in an event's callback answered; 1: not yet */
+} waiter;
+
+static void wait_when_lost(tern_client *client, const tern_event *event, void *user_data)
+{
+    waiter *w = user_data;
+    if (tern_event_get_kind(event) == TERN_EVENT_DISCONNECTED) atomic_store(&w->waited, wait_for_publish(client));
+}
+
+static bool has_waited(void *argument)
+{
+    return atomic_load(&((waiter *)argument)->waited) != 1;
+}
+
+/* The same in any other callback, from the moment that the handler is to be asked. [C11] */
+static void waiting_while_it_is_to_be_asked_would_deadlock(void **state)
+{
+    (void)state;
+    rig r;
+    waiter w = {.rig = &r};
+    atomic_init(&w.waited, 1);
+    rig_init(&r, TERN_DISPATCH_THREAD);
+    assert_int_equal(tern_client_connect_wait(r.client, PATIENCE), 0);
+    assert_int_equal(tern_client_set_event_handler(r.client, wait_when_lost, &w), 0);
+    mock_broker_cut(r.broker);
+    assert_true(net_wait_until(has_waited, &w, PATIENCE));
+    assert_int_equal(atomic_load(&w.waited), TERN_E_WOULD_DEADLOCK);
+    assert_int_equal(tern_client_flush_wait(r.client, PATIENCE), 0); /* it was sent all the same */
+    rig_free(&r);
+}
+
+/* A variable that is no proxy's URL: the step is the proxy's, and the text says which variables. */
+static void a_bad_variable_is_a_failure_of_the_proxy(void **state)
+{
+    (void)state;
+    rig r;
+    tern_connection_options *options;
+    rig_init(&r, TERN_DISPATCH_THREAD);
+    assert_int_equal(tern_client_set_attempt_handler(r.client, NULL, NULL), 0);
+    assert_int_equal(setenv("https_proxy", "ftp://me:sesame@proxy", 1), 0);
+    assert_int_equal(tern_connection_options_new(&options), 0);
+    assert_int_equal(tern_connection_options_add_server(options, mock_broker_url(r.broker)), 0);
+    assert_int_equal(tern_connection_options_set_environment_proxy(options, 1), 0);
+    assert_int_equal(unsetenv("https_proxy"), 0);
+    assert_int_equal(tern_client_configure(r.client, options), 0);
+    tern_connection_options_free(options);
+    assert_int_equal(tern_client_connect(r.client, NULL), 0);
+    assert_true(watch_wait(&r.watch, TERN_EVENT_CONNECT_FAILED, 1, PATIENCE));
+    watch_record failed = watch_nth(&r.watch, TERN_EVENT_CONNECT_FAILED, 1);
+    assert_int_equal(failed.step, TERN_STEP_PROXY);
+    assert_non_null(strstr(failed.text, "HTTPS_PROXY"));
+    assert_null(strstr(failed.text, "sesame"));
+    rig_free(&r);
+}
+
 static void in_manual_mode_dispatching_asks(void **state)
 {
     (void)state;
@@ -284,6 +418,11 @@ int main(void)
         cmocka_unit_test(options_that_cannot_work_stop),
         cmocka_unit_test(bad_credentials_are_asked_for_again),
         cmocka_unit_test(a_slow_answer_holds_nothing_up),
+        cmocka_unit_test(its_version_is_not_fallen_back_from),
+        cmocka_unit_test(the_version_of_its_server_is_not_the_lists),
+        cmocka_unit_test(a_bad_variable_is_a_failure_of_the_proxy),
+        cmocka_unit_test(waiting_in_it_would_deadlock),
+        cmocka_unit_test(waiting_while_it_is_to_be_asked_would_deadlock),
         cmocka_unit_test(in_manual_mode_dispatching_asks),
         cmocka_unit_test(nothing_is_read_from_nothing),
     };

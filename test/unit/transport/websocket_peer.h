@@ -131,17 +131,25 @@ static inline void check_close(wire *w, size_t at, unsigned code)
 }
 
 /* Writes until there is no room; returns what was taken. */
+enum { STUFFING = 50000 };
+
+/* Offers a block of that size, which is taken whole: 0 or TERN_E_AGAIN. */
+static inline int stuff_block(wire *w)
+{
+    static uint8_t block[STUFFING];
+    size_t n = 0;
+    tern__iov piece = {block, sizeof block};
+    int rc = tern__stream_write(w->stream, &piece, 1, &n);
+    assert_int_equal(n, rc == 0 ? STUFFING : 0);
+    return rc;
+}
+
+/* Writes until there is no room. The last block is in a frame that waits, and is told to be written once it is out. */
 static inline size_t stuff(wire *w)
 {
-    static uint8_t block[50000];
-    size_t taken = 0;
-    int rc = 0;
-    while (rc == 0) {
-        size_t n = 0;
-        tern__iov piece = {block, sizeof block};
-        rc = tern__stream_write(w->stream, &piece, 1, &n);
-        taken += n;
-    }
+    size_t taken = STUFFING;
+    int rc;
+    while ((rc = stuff_block(w)) == 0) taken += STUFFING;
     assert_int_equal(rc, TERN_E_AGAIN);
     return taken;
 }
