@@ -121,7 +121,7 @@ TERN_API int tern_tls_options_set_server_name(tern_tls_options *options, const c
  * costly part. Errors: TERN_E_INVALID. Thread: any, one at a time. Blocks: no. (RFC 8446 section 2.2) */
 TERN_API int tern_tls_options_set_resumption(tern_tls_options *options, int resume);
 /** Sets a file to which the secrets of each connection are appended, for a debugger such as Wireshark: who
- * reads it reads the connection. NULL for none, the default; logged as a warning at each attempt.
+ * reads it reads the connection. A new one is made for its owner alone. NULL for none, the default; logged as a warning at each attempt.
  * Errors: TERN_E_INVALID, TERN_E_NOMEM. Thread: any, one at a time. Blocks: no. */
 TERN_API int tern_tls_options_set_key_log_file(tern_tls_options *options, const char *path);
 /** @} */

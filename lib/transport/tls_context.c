@@ -53,10 +53,11 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
 static void on_key_log(const SSL *ssl, const char *line)
 {
     const tern__tls_stream *stream = SSL_get_app_data(ssl);
-    FILE *file = fopen(stream->context->config.texts[TERN__TLS_KEY_LOG], "ae");
-    if (file == NULL) return;
-    fprintf(file, "%s\n", line);
-    fclose(file);
+    const char *path = stream->context->config.texts[TERN__TLS_KEY_LOG];
+    char text[512]; /* the longest line has some 200 */
+    int len = snprintf(text, sizeof text, "%s\n", line);
+    if (len > 0 && (size_t)len < sizeof text) (void)tern__file_append(path, text, (size_t)len);
+    tern__cleanse(text, sizeof text);
 }
 
 /* ---- a context from a configuration; each part answers whether it worked, with the failure filled in where not ---- */

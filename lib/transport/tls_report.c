@@ -223,6 +223,7 @@ void tern__tls_report_handshake(const tern__tls_stream *stream, tern__stream_fai
     } else {
         snprintf(failure->text, sizeof failure->text, "%.100s: %s", stream->peer, words != NULL ? words : "OpenSSL failed");
     }
+    if (reason == SSL_R_INVALID_STATUS_RESPONSE) failure->fatal = true; /* revoked, or a server that staples nothing */
     snprintf(failure->hint, sizeof failure->hint, "%s", find_hint(reasons, sizeof reasons / sizeof reasons[0], reason));
     ERR_clear_error();
 }
