@@ -36,6 +36,19 @@ static void cause_text(const tern__failure *failure, char *text, size_t size)
         snprintf(text + n, size - (size_t)n, ", \"%s\"", failure->reason_string);
 }
 
+/* Of a step at which nobody answered. */
+static const char *hint_of_silence(tern_step step)
+{
+    switch (step) {
+    case TERN_STEP_RESOLVE: return "the name server does not answer: check the network, and which name server is asked";
+    case TERN_STEP_CONNECT: return "no answer: check address and port, and whether a firewall is between";
+    case TERN_STEP_PROXY: return "the proxy does not answer: check its address and scheme, and whether it reaches the server";
+    case TERN_STEP_TLS: return "the port is open, but nobody answers in TLS: check the port and the URL's scheme";
+    case TERN_STEP_WEBSOCKET: return "the port is open, but nobody answers the upgrade: check the port and the URL's scheme";
+    default: return NULL;
+    }
+}
+
 /* What to do about it: what the step knew, else what the server's answer stands for. */
 static const char *hint_of(const tern__link *link, const tern__failure *failure)
 {
@@ -50,6 +63,7 @@ static const char *hint_of(const tern__link *link, const tern__failure *failure)
         return "the server does not speak MQTT there: check the port and the URL's scheme";
     if (failure->step == TERN_STEP_MQTT && failure->error == TERN_E_TIMEOUT)
         return "the port is open, but nobody answers CONNECT: is it an MQTT listener, and does it want TLS?";
+    if (failure->error == TERN_E_TIMEOUT && hint_of_silence(failure->step) != NULL) return hint_of_silence(failure->step);
     switch (failure->reason) {
     case 0x84: return "set the protocol version that the server speaks, or leave it at auto";
     case 0x85: return "the server does not take this client identifier: use another one, or none";

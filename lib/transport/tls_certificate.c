@@ -36,12 +36,15 @@ static void time_text(const ASN1_TIME *time, char *text, size_t size)
     BIO_free(memory);
 }
 
+/* What cannot be shown is shown as '?': a NUL in a name would hide the rest of it. */
 static void append(char *text, size_t size, const char *more, size_t len)
 {
     size_t used = strlen(text);
     const char *between = used != 0 ? ", " : "";
     if (used + strlen(between) + len + 1 > size) return;
-    snprintf(text + used, size - used, "%s%.*s", between, (int)len, more);
+    used += (size_t)snprintf(text + used, size - used, "%s", between);
+    for (size_t i = 0; i < len; i++) text[used + i] = more[i] > ' ' && more[i] < 0x7F ? more[i] : '?';
+    text[used + len] = '\0';
 }
 
 static void append_address(char *text, size_t size, const ASN1_OCTET_STRING *bytes)
@@ -105,11 +108,12 @@ static OCSP_BASICRESP *stapled(SSL *ssl)
     return basic;
 }
 
-/* Whether the answer, whose signature is in order, says "good" of the server's certificate, and is of today. */
-static bool says_good(OCSP_BASICRESP *basic, STACK_OF(X509) *chain)
+/* What speaks against the answer, whose signature is in order; NULL where it says "good" of the server's certificate, and is of
+ * today. */
+static const char *objection(OCSP_BASICRESP *basic, STACK_OF(X509) *chain)
 {
     enum { CLOCK_SKEW_S = 300 };
-    if (sk_X509_num(chain) < 2) return false;
+    if (sk_X509_num(chain) < 2) return "the stapled OCSP answer cannot be told to be about this certificate";
     OCSP_CERTID *id = OCSP_cert_to_id(NULL, sk_X509_value(chain, 0), sk_X509_value(chain, 1));
     int status = V_OCSP_CERTSTATUS_UNKNOWN;
     int reason;
@@ -118,20 +122,27 @@ static bool says_good(OCSP_BASICRESP *basic, STACK_OF(X509) *chain)
     ASN1_GENERALIZEDTIME *to;
     bool found = id != NULL && OCSP_resp_find_status(basic, id, &status, &reason, &revoked, &from, &to) == 1;
     OCSP_CERTID_free(id);
-    return found && status == V_OCSP_CERTSTATUS_GOOD && OCSP_check_validity(from, to, CLOCK_SKEW_S, -1) == 1;
+    if (!found) return "the stapled OCSP answer is about another certificate";
+    if (status == V_OCSP_CERTSTATUS_REVOKED) return "the stapled OCSP answer says that the certificate is revoked";
+    if (status != V_OCSP_CERTSTATUS_GOOD) return "the stapled OCSP answer does not know the certificate";
+    return OCSP_check_validity(from, to, CLOCK_SKEW_S, -1) == 1 ? NULL : "the stapled OCSP answer is out of date";
 }
 
 int tern__tls_on_ocsp(SSL *ssl, void *argument)
 {
     (void)argument;
+    tern__tls_stream *stream = SSL_get_app_data(ssl);
     if (SSL_session_reused(ssl)) return 1; /* the certificate was judged when the session began */
     OCSP_BASICRESP *basic = stapled(ssl);
-    if (basic == NULL) return 0;
     STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);
-    bool good = chain != NULL &&
-                OCSP_basic_verify(basic, chain, SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl)), 0) == 1 &&
-                says_good(basic, chain);
+    if (basic == NULL) {
+        stream->ocsp = "the server staples no OCSP answer";
+    } else if (chain == NULL || OCSP_basic_verify(basic, chain, SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl)), 0) != 1) {
+        stream->ocsp = "the stapled OCSP answer is not signed by the certificate's authority";
+    } else {
+        stream->ocsp = objection(basic, chain);
+    }
     OCSP_BASICRESP_free(basic);
-    return good ? 1 : 0;
+    return stream->ocsp == NULL ? 1 : 0;
 }
 #endif

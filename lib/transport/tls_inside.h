@@ -55,6 +55,7 @@ typedef struct tern__tls_stream {
     int rc;
     uint8_t *held;   /* a record that OpenSSL began and could not write: it must be offered again */
     size_t held_len;
+    const char *ocsp;            /* what is wrong with the stapled answer; NULL nothing */
     tern__tls_finding *finding;  /* NULL: nothing, or no memory */
     tern__stream_failure *why;   /* why it broke; NULL where that is nothing special, or memory ran out */
 } tern__tls_stream;

@@ -146,6 +146,17 @@ void tern__tls_report_config(const char *what, tern__stream_failure *failure)
 
 /* ---- handshake ---- */
 
+/* The name that the certificate should have been for. */
+static const char *wanted_name(const tern__tls_stream *stream, char *name, size_t size)
+{
+    const char *set = stream->context->config.texts[TERN__TLS_VERIFIED_NAME];
+    if (set != NULL) return set;
+    snprintf(name, size, "%s", stream->peer);
+    char *colon = strrchr(name, ':');
+    if (colon != NULL) *colon = '\0';
+    return name;
+}
+
 /* Which certificate, and what of it matters here. */
 static void verdict_text(const tern__tls_stream *stream, char *text, size_t size)
 {
@@ -153,13 +164,14 @@ static void verdict_text(const tern__tls_stream *stream, char *text, size_t size
     const tern__tls_certificate *it = &finding->certificate;
     const char *whose = finding->depth == 0 ? "the server's certificate" : "a certificate in the server's chain";
     const char *wrong = X509_verify_cert_error_string(finding->error);
+    char name[256];
     switch (finding->error) {
     case X509_V_ERR_CERT_HAS_EXPIRED: snprintf(text, size, "%s (%.80s) has expired: it was valid until %s", whose, it->subject, it->not_after); break;
     case X509_V_ERR_CERT_NOT_YET_VALID: snprintf(text, size, "%s (%.80s) is not yet valid: it is from %s", whose, it->subject, it->not_before); break;
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
         if (it->names[0] != '\0') {
-            snprintf(text, size, "%s is not for this name, but for %.120s", whose, it->names);
+            snprintf(text, size, "%s is not for %.60s, but for %.110s", whose, wanted_name(stream, name, sizeof name), it->names);
         } else {
             snprintf(text, size, "%s (%.80s) names no host: a common name alone does not count", whose, it->subject);
         }
@@ -215,6 +227,8 @@ void tern__tls_report_handshake(const tern__tls_stream *stream, tern__stream_fai
         snprintf(failure->text, sizeof failure->text, "%.100s: the server answers alert %d (%s)", stream->peer, alert,
                  words != NULL ? words : "unknown");
         failure->fatal = is_fatal_alert(reason);
+    } else if (stream->ocsp != NULL) {
+        snprintf(failure->text, sizeof failure->text, "%.100s: %.140s", stream->peer, stream->ocsp);
     } else if (stream->ended) {
         char cause[96] = "the server closed the connection";
         if (failure->os_error != 0) tern__os_error_text(failure->os_error, cause, sizeof cause);

@@ -164,27 +164,27 @@ static const row rows[] = {
     {"good", "localhost", 0, ""},
     {"good", "::1", 0, ""},
     {"good", "LOCALHOST", 0, ""},
-    {"good", "127.0.0.2", ADDRESS, "not for this name, but for localhost, 127.0.0.1, ::1"},
-    {"good", "elsewhere.test", NAME, "not for this name, but for localhost, 127.0.0.1, ::1"},
+    {"good", "127.0.0.2", ADDRESS, ", but for localhost, 127.0.0.1, ::1"},
+    {"good", "elsewhere.test", NAME, ", but for localhost, 127.0.0.1, ::1"},
     {"expired", NULL, EXPIRED,
      "(CN=localhost) has expired: it was valid until Jan  1 00:00:00 2021 GMT"},
     {"early", NULL, NOT_YET,
      "(CN=localhost) is not yet valid: it is from Jan  1 00:00:00 2090 GMT"},
-    {"other_name", NULL, ADDRESS, "not for this name, but for elsewhere.test"},
-    {"other_name", "localhost", NAME, "not for this name, but for elsewhere.test"},
+    {"other_name", NULL, ADDRESS, ", but for elsewhere.test"},
+    {"other_name", "localhost", NAME, ", but for elsewhere.test"},
     {"other_name", "elsewhere.test", 0, ""},
-    {"other_name", "elsewhere.test.evil.test", NAME, "not for this name, but for elsewhere.test"},
+    {"other_name", "elsewhere.test.evil.test", NAME, ", but for elsewhere.test"},
     {"common_name", "localhost", NAME, "names no host: a common name alone does not count"},
     {"address", NULL, 0, ""},
-    {"address", "localhost", NAME, "not for this name, but for 127.0.0.1, ::1"},
+    {"address", "localhost", NAME, ", but for 127.0.0.1, ::1"},
     {"wild", "a.example.test", 0, ""},
-    {"wild", "example.test", NAME, "not for this name, but for *.example.test"},
-    {"wild", "a.b.example.test", NAME, "not for this name, but for *.example.test"},
+    {"wild", "example.test", NAME, ", but for *.example.test"},
+    {"wild", "a.b.example.test", NAME, ", but for *.example.test"},
     {"wild_deep", "a.b.example.test", 0, ""},
-    {"wild_deep", "b.example.test", NAME, "not for this name, but for *.b.example.test"},
-    {"wild_part", "a1.example.test", NAME, "not for this name, but for a*.example.test"},
-    {"wild_top", "example.test", NAME, "not for this name, but for *.test"},
-    {"nul_name", "localhost", NAME, "not for this name"},
+    {"wild_deep", "b.example.test", NAME, ", but for *.b.example.test"},
+    {"wild_part", "a1.example.test", NAME, ", but for a*.example.test"},
+    {"wild_top", "example.test", NAME, ", but for *.test"},
+    {"nul_name", "localhost", NAME, "but for localhost?elsewhere.test"},
     {"purpose", NULL, PURPOSE, "(CN=server purpose): unsuitable certificate purpose"},
     {"self_signed", NULL, SELF_SIGNED, "(CN=localhost): self-signed certificate"},
     {"wrong_ca", NULL, NO_ISSUER, "(CN=localhost): unable to get local issuer certificate"},
@@ -272,7 +272,7 @@ static void nginx_staples_that_it_is_good(void **state)
     assert_true(front != NULL && plain != NULL);
     check_connects("wss", front->port, wanting_staple());
     check_connects("wss", plain->port, trusting(FROM_FILE));
-    check_refused("wss", plain->port, wanting_staple(), 0, "status response");
+    check_refused("wss", plain->port, wanting_staple(), 0, "the server staples no OCSP answer");
     peer_stop(front);
     peer_stop(plain);
     peer_stop(broker);
@@ -285,11 +285,11 @@ static void a_stapled_answer_must_say_good(void **state)
     const char *const of_another[] = {"-status_file", in_certificates("ocsp_good.der"), NULL};
     peer *p = peer_s_server(certificates, "revoked", revoked);
     assert_non_null(p);
-    check_refused("mqtts", p->port, wanting_staple(), 0, "status response");
+    check_refused("mqtts", p->port, wanting_staple(), 0, "says that the certificate is revoked");
     peer_stop(p);
     p = peer_s_server(certificates, "revoked", of_another); /* good is another certificate */
     assert_non_null(p);
-    check_refused("mqtts", p->port, wanting_staple(), 0, "status response");
+    check_refused("mqtts", p->port, wanting_staple(), 0, "stapled OCSP answer is ");
     peer_stop(p);
 }
 
