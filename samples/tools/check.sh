@@ -40,14 +40,16 @@ expect 1 'half a pre-shared key' "$pub" -t a -m x --psk c0ffee "$url"
 says '--psk and --psk-identity belong together'
 expect 1 'a key that is none' "$pub" -t a -m x --psk c0f --psk-identity me "$url"
 expect 1 'a key without certificate' "$pub" -t a -m x --key key.pem "$url"
-expect 1 'an unknown cipher' "$pub" -t a -m x --ciphers no-such-cipher "$url"
-says '--ciphers'
+if [[ $("$pub" -t a -m x "${url/mqtt:/mqtts:}" 2>&1 -W 1 </dev/null) != *'needs TLS'* ]]; then
+    expect 1 'an unknown cipher' "$pub" -t a -m x --ciphers no-such-cipher "$url"
+    says '--ciphers'
+    expect 2 'no such CA file' "$pub" -t a -m x --cafile no-such.pem "${url/mqtt:/mqtts:}"
+    says 'no-such.pem: No such file'
+    says 'check the path'
+    expect 2 'an untrusted or plain server' "$doctor" "${url/mqtt:/mqtts:}"
+fi
 expect 1 'a proxy without host' "$pub" -t a -m x --proxy socks5:// "$url"
 says '--proxy'
-expect 2 'no such CA file' "$pub" -t a -m x --cafile no-such.pem "${url/mqtt:/mqtts:}"
-says 'no-such.pem: No such file'
-says 'check the path'
-expect 2 'an untrusted or plain server' "$doctor" "${url/mqtt:/mqtts:}"
 expect 2 'a doctor for a name that does not exist' "$doctor" mqtt://no-such-host.invalid
 expect 0 'a doctor for a server that is well' "$doctor" -u me -P sesame "$url"
 for found in 'addresses ' 'tcp .*open' 'mqtt .*MQTT 5 accepted' 'limit .*maximum_qos: 2'; do

@@ -148,6 +148,9 @@ static void each_step_has_the_same_deadline(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         staller s;
+#ifndef TERN_WITH_TLS
+        if (strncmp(rows[i].url, "mqtts", 5) == 0 || strncmp(rows[i].url, "wss", 3) == 0) continue;
+#endif
         staller_start(&s, rows[i].says, rows[i].len);
         check_stall(&rows[i], s.port, i % 2 == 0 ? TERN_POLLER_DEFAULT : TERN_POLLER_POLL);
         staller_stop(&s);
