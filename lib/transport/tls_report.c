@@ -171,7 +171,7 @@ static void verdict_text(const tern__tls_stream *stream, char *text, size_t size
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
         if (it->names[0] != '\0') {
-            snprintf(text, size, "%s is not for %.60s, but for %.110s", whose, wanted_name(stream, name, sizeof name), it->names);
+            snprintf(text, size, "%s is not for %.50s, but for %.100s", whose, wanted_name(stream, name, sizeof name), it->names);
         } else {
             snprintf(text, size, "%s (%.80s) names no host: a common name alone does not count", whose, it->subject);
         }
