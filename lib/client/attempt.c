@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/utf8.h"
 #include "client/link.h"
 #include "client/loop.h"
 #include "platform/clock.h"
@@ -108,12 +107,14 @@ static void fill_config(const tern__link *link, tern__connect_config *config)
 }
 
 static void on_opened(void *user_data, tern__stream *stream, const char *peer, const tern__stream_failure *failed,
-                      const tern__tls_info *tls)
+                      tern__tls_info *tls)
 {
     tern_client *client = user_data;
     tern__link *link = &client->link;
     uint64_t now = tern__clock_us();
     link->connecting = NULL;
+    tern__free(link->tls);
+    link->tls = tls;
     snprintf(link->peer, sizeof link->peer, "%s", peer != NULL ? peer : "");
     if (stream == NULL) {
         tern__failure failure = {.error = failed->error,
@@ -124,7 +125,6 @@ static void on_opened(void *user_data, tern__stream *stream, const char *peer, c
                                  .hint = failed->hint,
                                  .http_status = failed->http_status,
                                  .verify_result = failed->verify_result,
-                                 .tls = tls,
                                  .fatal = failed->fatal};
         tern__link_lost(client, &failure, now);
     } else {
@@ -318,7 +318,19 @@ void tern__attempt_end(tern__link *link)
     tern__connect_cancel(link->connecting);
     link->connecting = NULL;
     link->asking = NULL;
+    tern__free(link->tls);
+    link->tls = NULL;
     tern__attempt_forget(link);
+}
+
+tern__tls_info *tern__attempt_describe_tls(const tern__link *link)
+{
+    const tern__server *server = tern__attempt_server(link);
+    if (link->stream == NULL || server == NULL || !server->uri.tls) return NULL;
+    tern__tls_info *info = tern__malloc(sizeof *info);
+    if (info == NULL || tern__tls_describe(link->stream, info)) return info;
+    tern__free(info);
+    return NULL;
 }
 
 bool tern__attempt_may_heal(tern_client *client, const tern__failure *failure)

@@ -29,6 +29,8 @@ void tern__attempt_start(tern_client *client, uint64_t now);
 void tern__attempt_execute(tern_client *client, tern__command *command, uint64_t now);
 /* Gives up what runs, and forgets the attempt's own options. */
 void tern__attempt_end(tern__link *link);
+/* What TLS agreed on, of a stream that is open, for an event; NULL where it has no part, or without memory. */
+tern__tls_info *tern__attempt_describe_tls(const tern__link *link);
 /* Whether the handler may answer otherwise next time what was refused now: credentials and certificates. [C18] */
 bool tern__attempt_may_heal(tern_client *client, const tern__failure *failure);
 /* The server has answered: the attempt's own options are not needed any more. */

@@ -125,6 +125,7 @@ void tern__link_lost(tern_client *client, const tern__failure *failure, uint64_t
     tern__link *link = &client->link;
     tern__link_state state = link->state;
     if (state == TERN__LINK_IDLE || state == TERN__LINK_WAITING || state == TERN__LINK_ASKING || state == TERN__LINK_CLOSED) return;
+    if (state == TERN__LINK_GREETING && link->tls == NULL) link->tls = tern__attempt_describe_tls(link);
     tern__loop_hang_up(client, now);
     link->deadline = UINT64_MAX;
     bool was_up = state == TERN__LINK_UP || state == TERN__LINK_LEAVING;

@@ -22,7 +22,6 @@ typedef struct tern__failure {
     const char *hint;   /* what to do about it */
     int http_status;    /* 0 none */
     long verify_result; /* of the certificate; 0 none */
-    const tern__tls_info *tls; /* what TLS knew by then; NULL nothing */
     bool fatal; /* does not heal by itself */
 } tern__failure;
 

@@ -124,15 +124,13 @@ static tern_log_level level_of(tern_event_kind kind, const tern__failure *failur
     return kind == TERN_EVENT_STOPPED ? TERN_LOG_ERROR : TERN_LOG_WARNING;
 }
 
-/* What TLS agreed on, of an attempt that worked or failed; NULL where it has no part, or without memory. */
-static tern__tls_info *tls_of(const tern_client *client, tern_event_kind kind, const tern__failure *failure)
+/* What TLS agreed on, of an attempt that worked or failed. */
+static tern__tls_info *take_tls(tern__link *link, tern_event_kind kind)
 {
-    if (kind == TERN_EVENT_CONNECT_FAILED && failure != NULL && failure->tls != NULL)
-        return tern__memdup(failure->tls, sizeof *failure->tls);
-    const tern__server *server = tern__attempt_server(&client->link);
-    if (kind != TERN_EVENT_CONNECTED || client->link.stream == NULL || server == NULL || !server->uri.tls) return NULL;
-    tern__tls_info *info = tern__malloc(sizeof *info);
-    if (info != NULL) (void)tern__tls_describe(client->link.stream, info);
+    if (kind == TERN_EVENT_CONNECTED) return tern__attempt_describe_tls(link);
+    if (kind != TERN_EVENT_CONNECT_FAILED) return NULL;
+    tern__tls_info *info = link->tls;
+    link->tls = NULL;
     return info;
 }
 
@@ -150,7 +148,7 @@ void tern__report(tern_client *client, tern_event_kind kind, const tern__failure
     event->server = copy_text(server_text(client));
     event->text = copy_text(text);
     event->peer = copy_text(client->link.peer);
-    event->tls = tls_of(client, kind, failure);
+    event->tls = take_tls(&client->link, kind);
     if (kind == TERN_EVENT_CONNECTED || kind == TERN_EVENT_CONNECT_FAILED)
         event->elapsed_ms = (uint32_t)((tern__clock_us() - client->link.started_at) / 1000);
     if (failure != NULL) {

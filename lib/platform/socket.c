@@ -221,9 +221,3 @@ bool tern__address_ip(const char *text, tern__address *address)
     }
     return address->len != 0;
 }
-
-bool tern__address_is_ipv6(const char *text)
-{
-    struct in6_addr parsed;
-    return inet_pton(AF_INET6, text, &parsed) == 1;
-}

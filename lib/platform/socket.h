@@ -43,7 +43,5 @@ int tern__address_unix(const char *path, tern__address *address);
 bool tern__address_ip(const char *text, tern__address *address);
 /* "127.0.0.1:1883", "[::1]:1883", "/run/broker.sock". */
 void tern__address_text(const tern__address *address, char *text, size_t size);
-/* Whether text is an IPv6 address without zone and brackets. */
-bool tern__address_is_ipv6(const char *text);
 
 #endif

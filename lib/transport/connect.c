@@ -58,7 +58,6 @@ static void finish(tern__connect *attempt, const tern__stream_failure *failure)
     if (stream != NULL) attempt->stream = NULL;
     free_attempt(attempt);
     callback(user_data, stream, peer[0] != '\0' ? peer : NULL, failure, tls);
-    tern__free(tls);
 }
 
 static bool uses_proxy(const tern__connect_plan *plan)

@@ -28,11 +28,11 @@ typedef struct tern__connect_plan {
     size_t header_count;
 } tern__connect_plan;
 
-/* The attempt ended: `stream` is open and the receiver's, or NULL with the failure, and with what TLS knew by then (`tls`, NULL
- * where it had no part). The attempt is freed by itself right after the callback. Called on the loop's thread, never from within
+/* The attempt ended: `stream` is open and the receiver's, or NULL with the failure, and with what TLS knew by then (`tls`, the
+ * receiver's to free, NULL where it had no part). The attempt is freed by itself right after the callback. Called on the loop's thread, never from within
  * tern__connect_start(). */
 typedef void (*tern__connect_callback)(void *user_data, tern__stream *stream, const char *peer,
-                                       const tern__stream_failure *failure, const tern__tls_info *tls);
+                                       const tern__stream_failure *failure, tern__tls_info *tls);
 
 /* Starts an attempt: 0, TERN_E_NOMEM, TERN_E_SYSTEM. */
 int tern__connect_start(tern__connect **attempt, const tern__connect_plan *plan, tern__poller *poller,

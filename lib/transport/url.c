@@ -9,7 +9,7 @@
 #include <tern/error.h>
 
 #include "base/utf8.h"
-#include "platform/socket.h"
+#include "platform/ip.h"
 
 enum { HOST_MAX = 253 };
 
@@ -180,7 +180,8 @@ static int parse_ipv6(tern__url_parser *self, tern__url_piece p)
     const char *percent = find(p, '%');
     tern__url_piece address = {p.at, percent != NULL ? percent : p.end};
     self->host = tern__url_copy(self, address.at, tern__url_len(address));
-    if (!tern__address_is_ipv6(self->host))
+    uint8_t bytes[TERN__IPV6_LEN];
+    if (tern__ip_parse(self->host, bytes) != TERN__IPV6_LEN)
         return tern__url_refuse(self, TERN_E_URL, p.at, "not an IPv6 address in the brackets");
     return percent != NULL ? parse_zone(self, percent, p) : 0;
 }

@@ -220,16 +220,88 @@ static void a_long_path_does_not_fit(void **state)
     assert_int_equal(tern__address_unix(path, &address), ENAMETOOLONG);
 }
 
-static void knows_ipv6_addresses(void **state)
+/* Connects with options to a listener; the client's end, and the peer's in *accepted. */
+static int connected(uint16_t port, int listener, const tern__socket_options *options, int *accepted)
+{
+    int fd = -1;
+    tern__address address = ipv4(port);
+    int rc = tern__socket_connect(&address, options, &fd);
+    assert_true(rc == 0 || rc == EINPROGRESS);
+    *accepted = net_accept(listener, 5000);
+    assert_true(*accepted >= 0);
+    return fd;
+}
+
+static int option_of(int fd, int level, int name)
+{
+    int value = -1;
+    socklen_t len = sizeof value;
+    assert_int_equal(getsockopt(fd, level, name, &value, &len), 0);
+    return value;
+}
+
+static void a_socket_is_bound_where_it_is_told(void **state)
 {
     (void)state;
-    assert_true(tern__address_is_ipv6("::"));
-    assert_true(tern__address_is_ipv6("fe80::1"));
-    assert_true(tern__address_is_ipv6("::ffff:1.2.3.4"));
-    assert_false(tern__address_is_ipv6(""));
-    assert_false(tern__address_is_ipv6("1.2.3.4"));
-    assert_false(tern__address_is_ipv6("1:2:3"));
-    assert_false(tern__address_is_ipv6("[::1]"));
+    uint16_t port;
+    int listener = net_listen("127.0.0.1", &port);
+    tern__socket_options options = {.interface_name = "lo"};
+    assert_true(tern__address_ip("127.0.0.2", &options.local));
+    int accepted;
+    int fd = connected(port, listener, &options, &accepted);
+    struct sockaddr_in peer;
+    socklen_t len = sizeof peer;
+    assert_int_equal(getpeername(accepted, (struct sockaddr *)&peer, &len), 0);
+    assert_int_equal(ntohl(peer.sin_addr.s_addr), INADDR_LOOPBACK + 1);
+    tern__socket_close(fd);
+    close(accepted);
+
+    tern__address address = ipv4(port);
+    assert_true(tern__address_ip("::1", &options.local));
+    assert_int_equal(tern__socket_connect(&address, &options, &fd), EAFNOSUPPORT);
+    assert_int_equal(fd, -1);
+    options = (tern__socket_options){.interface_name = "no-such-if0"};
+    assert_int_equal(tern__socket_connect(&address, &options, &fd), ENODEV);
+    assert_int_equal(fd, -1);
+    close(listener);
+}
+
+static void a_socket_has_the_options_that_it_is_told(void **state)
+{
+    (void)state;
+    uint16_t port;
+    int accepted;
+    int listener = net_listen("127.0.0.1", &port);
+    int fd = connected(port, listener, NULL, &accepted);
+    assert_int_not_equal(option_of(fd, IPPROTO_TCP, TCP_NODELAY), 0);
+    assert_int_not_equal(option_of(fd, SOL_SOCKET, SO_KEEPALIVE), 0);
+    assert_int_not_equal(fcntl(fd, F_GETFD) & FD_CLOEXEC, 0);
+    tern__socket_close(fd);
+    close(accepted);
+    tern__socket_options options = {.delay = true, .keep_idle = 17, .keep_interval = 5, .keep_count = 3};
+    fd = connected(port, listener, &options, &accepted);
+    assert_int_equal(option_of(fd, IPPROTO_TCP, TCP_NODELAY), 0);
+    assert_int_equal(option_of(fd, IPPROTO_TCP, TCP_KEEPIDLE), 17);
+    assert_int_equal(option_of(fd, IPPROTO_TCP, TCP_KEEPINTVL), 5);
+    assert_int_equal(option_of(fd, IPPROTO_TCP, TCP_KEEPCNT), 3);
+    tern__socket_close(fd);
+    close(accepted);
+    close(listener);
+}
+
+static void reads_addresses_from_text(void **state)
+{
+    (void)state;
+    tern__address address;
+    char text[80];
+    assert_true(tern__address_ip("::ffff:1.2.3.4", &address));
+    assert_int_equal(address.storage.ss_family, AF_INET6);
+    assert_true(tern__address_ip("10.0.0.1", &address));
+    tern__address_text(&address, text, sizeof text);
+    assert_string_equal(text, "10.0.0.1:0");
+    assert_false(tern__address_ip("localhost", &address));
+    assert_false(tern__address_ip("[::1]", &address));
+    assert_false(tern__address_ip("", &address));
 }
 
 int main(void)
@@ -243,7 +315,9 @@ int main(void)
         cmocka_unit_test(the_peers_end_reads_as_nothing),
         cmocka_unit_test(addresses_have_texts),
         cmocka_unit_test(a_long_path_does_not_fit),
-        cmocka_unit_test(knows_ipv6_addresses),
+        cmocka_unit_test(a_socket_is_bound_where_it_is_told),
+        cmocka_unit_test(a_socket_has_the_options_that_it_is_told),
+        cmocka_unit_test(reads_addresses_from_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
