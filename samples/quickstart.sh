@@ -13,7 +13,7 @@ case "$way" in
     ;;
 esac
 . "$root/samples/install-packages.sh"
-install_missing gcc libc6-dev cmake ninja-build pkg-config libssl-dev openssl mosquitto
+install_missing gcc libc6-dev cmake ninja-build pkg-config libssl-dev zlib1g-dev libcjson-dev openssl mosquitto
 
 build=${TERN_BUILD_DIR:-$root/build}/quickstart
 echo "building in $build"
