@@ -86,6 +86,16 @@ TERN_API int tern_client_publish_token(tern_client *client, const char *topic, c
 TERN_API int tern_client_publish_message(tern_client *client, const tern_message *message,
                                          uint64_t *id, tern_token **token);
 
+/** Publishes several messages (1..16) as one unit: next to each other when they are sent first, and where
+ * one of them is not sent, none is. They take ids that follow each other; `*id` (may be NULL) is the last
+ * one's. The token (may be NULL) ends with the last one's outcome, and the delivery handler is told no
+ * outcome of the unit; without a token it is told all. They go through no transform. Where a QoS 0 message
+ * stands before one of QoS 1, a connection that is lost between them makes the latter go out again
+ * alone. Errors: as tern_client_publish() of any of them, and none is accepted then. Thread: any. Blocks:
+ * as tern_client_publish(). (MQTT 5 section 3.3) */
+TERN_API int tern_client_publish_unit(tern_client *client, const tern_message *const *messages,
+                                      size_t count, uint64_t *id, tern_token **token);
+
 /** Subscribes to a filter, now and after every lost session; token may be NULL. flags: a QoS with
  * tern_subscribe_flag. What the server answers is the token's error. Errors: TERN_E_INVALID,
  * TERN_E_UTF8, TERN_E_FILTER, TERN_E_TOO_LARGE (causes: as tern_subscription_add()), TERN_E_CLOSED,
@@ -151,6 +161,16 @@ TERN_API int tern_client_flush(tern_client *client, tern_token **token);
  * tern_client_receive_wait() and tern_client_close_wait() would wait for themselves there. On a
  * shared loop that is so in callbacks of the clients beside it, too. Thread: any. Blocks: no. */
 TERN_API int tern_client_in_callback(tern_client *client);
+
+/** Calls `callback` once, where callbacks run, after delay_ms or a little later; `*timer` (may be NULL) names it for
+ * tern_client_cancel_timer(). Whatever happens it is called exactly once: with `due` 0 where the timer was
+ * cancelled, or the client closed before. Errors: TERN_E_INVALID, TERN_E_CLOSED, TERN_E_NOMEM; it is not
+ * called then. Thread: any. Blocks: no. */
+TERN_API int tern_client_set_timer(tern_client *client, uint32_t delay_ms,
+                                   tern_timer_callback callback, void *user_data, uint64_t *timer);
+/** Cancels a timer: its callback comes at once with `due` 0, where callbacks run, if it has not come yet.
+ * Errors: TERN_E_INVALID, TERN_E_NOT_FOUND (it is due or over), TERN_E_CLOSED. Thread: any. Blocks: no. */
+TERN_API int tern_client_cancel_timer(tern_client *client, uint64_t timer);
 
 /** Runs the callbacks that are due, waiting up to timeout_ms for the first, and a bounded number of
  * them where more keep coming. Returns 0 when some ran, TERN_E_TIMEOUT when none were due. Where a

@@ -73,6 +73,8 @@ typedef void (*tern_delivery_callback)(tern_client *client, const tern_delivery 
 /** Given a received message; tern_message_keep() makes a copy of your own. */
 typedef void (*tern_message_callback)(tern_client *client, const tern_message *message,
                                       void *user_data);
+/** Called once for a timer: `due` is 1 when its time has come, 0 where it was cancelled or the client closed. */
+typedef void (*tern_timer_callback)(tern_client *client, int due, void *user_data);
 
 /** @name Reading an event
  * What the kind does not have is NULL, 0 or -1, and so is everything for NULL. Thread: that of the

@@ -66,6 +66,9 @@ TERN_API int tern_message_set_correlation_data(tern_message *message, const void
  * 5 section 3.3.2.3.7) */
 TERN_API int tern_message_add_user_property(tern_message *message, const char *name,
                                             const char *value);
+/** Sets the mark: a number that goes with the message inside this process and is never sent. Transforms
+ * use it to say what they found; copies keep it. Errors: TERN_E_INVALID, TERN_E_STATE. */
+TERN_API int tern_message_set_mark(tern_message *message, uint32_t mark);
 /** Removes all properties, also those of a message that was received. Errors: TERN_E_INVALID,
  * TERN_E_STATE. */
 TERN_API int tern_message_clear_properties(tern_message *message);
@@ -92,6 +95,8 @@ TERN_API int tern_message_qos(const tern_message *message);
 TERN_API int tern_message_retained(const tern_message *message);
 /** 1 where the broker set DUP: it may have been delivered before. (MQTT 5 section 3.3.1.1) */
 TERN_API int tern_message_duplicate(const tern_message *message);
+/** The mark, 0 where none was set. */
+TERN_API uint32_t tern_message_mark(const tern_message *message);
 /** Payload Format Indicator, 0 or 1; -1 where absent. */
 TERN_API int tern_message_payload_format(const tern_message *message);
 /** Message Expiry Interval: 1 and the seconds in `*seconds` (may be NULL), or 0 where absent. */

@@ -26,6 +26,7 @@
 #include <tern/subscription.h>
 #include <tern/tls.h>
 #include <tern/token.h>
+#include <tern/transform.h>
 #include <tern/types.h>
 
 #endif

@@ -33,6 +33,12 @@ typedef struct tern_event tern_event;
 typedef struct tern_attempt tern_attempt;
 /** The outcomes of one or more published messages. See tern/event.h. */
 typedef struct tern_delivery tern_delivery;
+/** What changes messages on their way out and in. See tern/transform.h. */
+typedef struct tern_transform tern_transform;
+/** A message on its way out, in a transform. See tern/transform.h. */
+typedef struct tern_outgoing tern_outgoing;
+/** A message on its way in, in a transform. See tern/transform.h. */
+typedef struct tern_incoming tern_incoming;
 
 /** Flags of a publish: a quality of service, plus any of the others. */
 enum tern_publish_flag {
@@ -40,8 +46,12 @@ enum tern_publish_flag {
     TERN_QOS_1 = 1,          /**< at least once */
     TERN_QOS_2 = 2,          /**< exactly once */
     TERN_RETAIN = 0x100,     /**< the broker keeps it for later subscribers */
-    TERN_LOSE_PROPERTIES = 0x200 /**< on a 3.1.1 connection go out without the properties, which 3.1.1
-                                      cannot carry, instead of NOT_SENT(unsupported) */
+    TERN_LOSE_PROPERTIES = 0x200, /**< on a 3.1.1 connection go out without the properties, which 3.1.1
+                                       cannot carry, instead of NOT_SENT(unsupported) */
+    TERN_COMPRESS = 0x400,     /**< for a transform that compresses: this message too, whatever its rules
+                                    say of the topic */
+    TERN_UNCOMPRESSED = 0x800  /**< for a transform that compresses: not this one. A client without
+                                    transforms takes no notice of either flag */
 };
 
 /** Flags of a subscription: the maximum quality of service (TERN_QOS_0..2), plus any of these. The

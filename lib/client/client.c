@@ -34,6 +34,7 @@ void tern__client_unref(tern_client *client)
     tern__free(client->notes);
     tern__free(client->assigned_id);
     tern__free(client->options.client_id);
+    tern__transforms_unref(&client->options.transforms);
     tern__free(client);
 }
 
@@ -117,10 +118,12 @@ static int make_shell(tern_client **client, const tern_client_options *options)
         tern__free(made);
         return rc;
     }
+    tern__transforms_ref(&made->options.transforms);
     made->generation = tern__fork_generation();
     atomic_init(&made->refs, 2); /* the handle's, and the library's until all is quiet */
     made->log = made->options.log;
     tern__list_init(&made->commands);
+    tern__timers_init(&made->timers);
     tern__list_init(&made->ready_link);
     tern__list_init(&made->closers);
     tern__list_init(&made->close_command.link);

@@ -13,6 +13,7 @@
 #include "client/command.h"
 #include "client/mailbox.h"
 #include "client/options.h"
+#include "client/timer.h"
 #include "client/trace.h"
 #include "engine/backoff.h"
 #include "engine/engine.h"
@@ -73,6 +74,7 @@ typedef struct tern__link {
     bool range_held;
     uint64_t range_retry_at; /* while range_held */
     uint64_t acked;      /* the mailbox's ack that the engine was told */
+    uint64_t timer_at;   /* when the first of the client's timers is due, as of the last look; UINT64_MAX none */
     tern__heap_node timer;
 } tern__link;
 
@@ -107,6 +109,7 @@ struct tern_client {
     tern__cond room;        /* the outbox has room again */
     unsigned room_waiters;
     tern__list commands;
+    tern__timers timers;
     tern_connection_options *pending; /* replaces the link's at the next attempt */
     bool configured;
     bool connecting;   /* told to connect, and not stopped since */

@@ -37,6 +37,7 @@ int tern_client_options_new(tern_client_options **options)
 void tern_client_options_free(tern_client_options *options)
 {
     if (options == NULL) return;
+    tern__transforms_unref(&options->transforms);
     tern__free(options->client_id);
     tern__free(options);
 }

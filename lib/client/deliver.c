@@ -91,9 +91,8 @@ static void tell_unhandled(tern__mailbox *mailbox, const tern_message *message)
     callback(mailbox->client, &event, data);
 }
 
-static void deliver_one(tern__mailbox *mailbox, const plan *p, uint32_t at, const tern_message *message)
+static void deliver_to(tern__mailbox *mailbox, const plan *p, const tern__match *match, const tern_message *message)
 {
-    const tern__match *match = &p->matches[p->index[at - p->first]];
     size_t called = call_match(mailbox, match, message);
     if (match->count > TERN__MATCH_MAX) called += call_rest(mailbox, message);
     if (called != 0) return;
@@ -102,6 +101,31 @@ static void deliver_one(tern__mailbox *mailbox, const plan *p, uint32_t at, cons
     } else {
         tell_unhandled(mailbox, message);
     }
+}
+
+/* A transform gave it another topic. */
+static void deliver_elsewhere(tern__mailbox *mailbox, const plan *p, const tern_message *message)
+{
+    tern__match match;
+    tern__mutex_lock(&mailbox->router.lock);
+    tern__router_match_locked(&mailbox->router, (const char *)message->record->topic, message->record->topic_len, 0, &match);
+    tern__mutex_unlock(&mailbox->router.lock);
+    deliver_to(mailbox, p, &match, message);
+}
+
+static void deliver_transformed(tern__mailbox *mailbox, const plan *p, const tern__match *match, const tern_message *message)
+{
+    tern_client *client = mailbox->client;
+    tern_incoming incoming;
+    tern__transforms_in(&client->options.transforms, client, message, &incoming);
+    if (incoming.dropped) {
+        if (client->options.ack == TERN_ACK_MANUAL) (void)tern_client_ack(client, message);
+    } else if (same_topic(incoming.message->record, message->record)) {
+        deliver_to(mailbox, p, match, incoming.message);
+    } else {
+        deliver_elsewhere(mailbox, p, incoming.message);
+    }
+    tern_message_unref(incoming.own);
 }
 
 void tern__deliver_block(tern__mailbox *mailbox, tern__block *block, uint32_t first)
@@ -120,7 +144,9 @@ void tern__deliver_block(tern__mailbox *mailbox, tern__block *block, uint32_t fi
             make_plan(&p, &mailbox->router, block, i);
         }
         message.record = &block->records[i];
-        deliver_one(mailbox, &p, i, &message);
+        const tern__match *match = &p.matches[p.index[i - p.first]];
+        if (client->options.transforms.count == 0) deliver_to(mailbox, &p, match, &message);
+        else deliver_transformed(mailbox, &p, match, &message);
         if (message.record->qos == 0 || !automatic) continue;
         tern__mailbox_acknowledge(mailbox, block->epoch, message.record->ack_seq);
         uint64_t now = tern__clock_us();

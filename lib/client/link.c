@@ -18,6 +18,7 @@ void tern__link_init(tern__link *link)
     link->deadline = UINT64_MAX;
     link->retry_at = UINT64_MAX;
     link->close_deadline = UINT64_MAX;
+    link->timer_at = UINT64_MAX;
     tern__list_init(&link->connects);
     tern__list_init(&link->flushes);
 }
@@ -369,6 +370,7 @@ static bool finish_close(tern_client *client, uint64_t now)
         return false;
     }
     link->state = TERN__LINK_CLOSED;
+    tern__timers_end(client);
     const tern__failure closed = {.error = TERN_E_CLOSED, .reason = -1};
     finish_connects(client, &closed, NULL);
     finish_flushes(client);
@@ -417,6 +419,7 @@ void tern__link_tick(tern_client *client, uint64_t now)
     if (link->connecting != NULL && now >= tern__connect_deadline(link->connecting))
         tern__connect_tick(link->connecting, now);
     if (link->state == TERN__LINK_WAITING && now >= link->retry_at) tern__attempt_start(client, now);
+    tern__timers_run(client, now);
     if (now < link->deadline) return;
     char peer[160] = "";
     char text[256];
@@ -441,5 +444,6 @@ uint64_t tern__link_deadline(const tern_client *client)
     if (link->connecting != NULL && tern__connect_deadline(link->connecting) < deadline)
         deadline = tern__connect_deadline(link->connecting);
     if (link->range_held && link->range_retry_at < deadline) deadline = link->range_retry_at;
+    if (link->timer_at < deadline) deadline = link->timer_at;
     return deadline;
 }

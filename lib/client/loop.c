@@ -249,6 +249,7 @@ static void take_commands(tern_client *client, uint64_t now)
     tern__list_splice(&commands, &client->commands);
     acks = client->acks;
     tern__buf_init(&client->acks);
+    client->link.timer_at = tern__timers_next_locked(&client->timers);
     tern__mutex_unlock(&client->lock);
     for (size_t at = 0; at < acks.len; at += sizeof(tern__manual_ack)) {
         tern__manual_ack ack;

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/view.h"
 #include "codec/packet.h"
+#include "client/transform.h"
 #include "client/transport_options.h"
 #include "transport/uri.h"
 
@@ -28,6 +29,7 @@ struct tern_client_options {
     tern_dispatch dispatch;
     tern_ack ack;
     tern__log log;
+    tern__transforms transforms;
 };
 
 /* A server: its URL, and the protocol version that it turned out to speak. */

@@ -13,7 +13,7 @@
 #include "platform/clock.h"
 
 enum { URGENT_BYTES = 64 << 10 /* a dozing loop is woken when as much waits */ };
-static const uint32_t PUBLISH_FLAGS = 3 | TERN_RETAIN | TERN_LOSE_PROPERTIES;
+static const uint32_t PUBLISH_FLAGS = 3 | TERN_RETAIN | TERN_LOSE_PROPERTIES | TERN_COMPRESS | TERN_UNCOMPRESSED;
 
 /* A topic that is not one, in words that fit the last error. */
 static TERN__COLD int bad_topic(tern_client *client, const char *topic, int rc)
@@ -35,7 +35,13 @@ static int wait_for_room_locked(tern_client *client, uint64_t deadline, bool cal
     return in_time ? 0 : TERN_E_TIMEOUT;
 }
 
-static int append_blocking_locked(tern_client *client, const tern__submission *submission, uint64_t *id)
+static int append_locked(tern_client *client, const tern__submission *submissions, size_t count, uint64_t *id)
+{
+    if (count == 1) return tern__outbox_append_locked(client->outbox, submissions, id);
+    return tern__outbox_append_unit_locked(client->outbox, submissions, count, id);
+}
+
+static int append_blocking_locked(tern_client *client, const tern__submission *submissions, size_t count, uint64_t *id)
 {
     uint32_t timeout = client->options.block_timeout_ms;
     uint64_t deadline = timeout != 0 ? tern__clock_us() + (uint64_t)timeout * 1000 : UINT64_MAX;
@@ -43,26 +49,31 @@ static int append_blocking_locked(tern_client *client, const tern__submission *s
     for (;;) {
         int rc = wait_for_room_locked(client, deadline, callback);
         if (client->closing) return TERN_E_CLOSED;
-        int again = tern__outbox_append_locked(client->outbox, submission, id);
+        int again = append_locked(client, submissions, count, id);
         if (again != TERN_E_OUTBOX_FULL) return again;
         if (rc != 0) return rc;
     }
 }
 
 /* The arguments were good, and yet it is not accepted. */
-static TERN__COLD int refuse(tern_client *client, int rc)
+static TERN__COLD int refuse_saying(tern_client *client, int rc, const char *why)
 {
     tern__mutex_lock(&client->lock);
     client->counters.rejected++;
     tern__mutex_unlock(&client->lock);
-    return tern__client_fail(client, rc, "publish: %s", tern_strerror(rc));
+    return tern__client_fail(client, rc, "publish: %s", why);
+}
+
+static TERN__COLD int refuse(tern_client *client, int rc)
+{
+    return refuse_saying(client, rc, tern_strerror(rc));
 }
 
 /* Tells the loop, where it would not look by itself: while offline the log waits for the connection (but what expires needs a
  * timer), and under load the client waits for its turn already. */
-static inline void tell_loop(tern_client *client, const tern__submission *submission, size_t waiting)
+static inline void tell_loop(tern_client *client, bool expires, size_t waiting)
 {
-    if (!atomic_load_explicit(&client->connected, memory_order_acquire) && submission->expires_us == 0) return;
+    if (!atomic_load_explicit(&client->connected, memory_order_acquire) && !expires) return;
     bool urgent = waiting >= URGENT_BYTES;
     bool in_line = atomic_load(&client->scheduled) && atomic_load(&client->loop->sleep) != TERN__ASLEEP;
     if (urgent || !in_line) tern__client_schedule(client, urgent);
@@ -77,13 +88,13 @@ static inline int submit(tern_client *client, const tern__submission *submission
     if (!client->closing) {
         rc = tern__outbox_append_locked(client->outbox, submission, id);
         if (rc == TERN_E_OUTBOX_FULL && client->options.policy == TERN_OUTBOX_BLOCK)
-            rc = append_blocking_locked(client, submission, id);
+            rc = append_blocking_locked(client, submission, 1, id);
         if (rc == 0) client->counters.published_bytes += submission->publish.payload.len;
         waiting = tern__outbox_unsynced_bytes_locked(client->outbox);
     }
     tern__mutex_unlock(&client->lock);
     if (rc != 0) return refuse(client, rc);
-    tell_loop(client, submission, waiting);
+    tell_loop(client, submission->expires_us != 0, waiting);
     return 0;
 }
 
@@ -122,6 +133,40 @@ static inline int prepare(tern_client *client, tern__submission *submission, con
     return 0;
 }
 
+/* The message that a plain publish is about, for transforms. */
+typedef struct plain_message {
+    tern_message message;
+    tern__record record;
+} plain_message;
+
+static const tern_message *view_plain(plain_message *plain, const tern__submission *submission)
+{
+    const tern__publish_packet *publish = &submission->publish;
+    plain->record = (tern__record){
+        .topic = (uint8_t *)(uintptr_t)publish->topic.data,
+        .topic_len = (uint16_t)publish->topic.len,
+        .payload = publish->payload.data != NULL ? (uint8_t *)(uintptr_t)publish->payload.data : (uint8_t *)(uintptr_t)"",
+        .payload_len = (uint32_t)publish->payload.len,
+        .qos = publish->qos,
+        .flags = publish->retain ? TERN__RECORD_RETAIN : 0,
+    };
+    plain->message = (tern_message){.record = &plain->record};
+    return &plain->message;
+}
+
+static int publish_transformed(tern_client *client, const tern_message *message, uint32_t flags, uint64_t *id,
+                               tern_token **token);
+
+/* A plain publish of a client with transforms. */
+static TERN__COLD int transform_plain(tern_client *client, tern__submission *submission, uint32_t flags, uint64_t *id,
+                                      tern_token **token)
+{
+    plain_message plain;
+    enum { PAYLOAD_MAX = 268435455 };
+    if (submission->publish.payload.len > PAYLOAD_MAX) return refuse(client, TERN_E_TOO_LARGE);
+    return publish_transformed(client, view_plain(&plain, submission), flags, id, token);
+}
+
 int tern_client_publish(tern_client *client, const char *topic, const void *payload,
                         size_t payload_length, uint32_t flags, uint64_t *id)
 {
@@ -132,7 +177,9 @@ int tern_client_publish(tern_client *client, const char *topic, const void *payl
     if (rc != 0) return rc;
     tern__submission submission;
     rc = prepare(client, &submission, topic, payload, payload_length, flags);
-    return rc != 0 ? rc : submit(client, &submission, id);
+    if (rc != 0) return rc;
+    if (client->options.transforms.count != 0) return transform_plain(client, &submission, flags, id, NULL);
+    return submit(client, &submission, id);
 }
 
 /* Submits with a token, where the caller wants one. */
@@ -166,12 +213,128 @@ int tern_client_publish_token(tern_client *client, const char *topic, const void
     if (rc != 0) return rc;
     tern__submission submission;
     rc = prepare(client, &submission, topic, payload, payload_length, flags);
-    return rc != 0 ? rc : submit_with_token(client, &submission, NULL, token);
+    if (rc != 0) return rc;
+    if (client->options.transforms.count != 0) return transform_plain(client, &submission, flags, NULL, token);
+    return submit_with_token(client, &submission, NULL, token);
 }
 
 /* What a received message has that only a server may send. */
 static const uint64_t servers_props = UINT64_C(1) << TERN__PROP_TOPIC_ALIAS |
                                       UINT64_C(1) << TERN__PROP_SUBSCRIPTION_ID;
+
+/* What publishing a message comes to. `stripped` holds its properties where they are not the message's own; it is to be
+ * deinitialized. 0 or TERN_E_NOMEM. */
+static int prepare_message(tern__submission *submission, tern__buf *stripped, const tern_message *message)
+{
+    const tern__record *record = message->record;
+    *submission = (tern__submission){
+        .publish.qos = record->qos,
+        .publish.retain = (record->flags & TERN__RECORD_RETAIN) != 0,
+        .publish.topic = {record->topic, record->topic_len},
+        .publish.payload = {record->payload, record->payload_len},
+        .props = {record->props, record->props_len, record->props_present},
+        .lose_properties = message->own != NULL && message->own->lose_properties,
+    };
+    tern__buf_init(stripped);
+    if ((record->props_present & servers_props) != 0) { /* [MQTT5-3.3.4-6] */
+        int rc = tern__buf_append(stripped, record->props, record->props_len);
+        if (rc != 0) return rc;
+        tern__props_remove(stripped, TERN__PROP_TOPIC_ALIAS);
+        tern__props_remove(stripped, TERN__PROP_SUBSCRIPTION_ID);
+        submission->props = (tern__props){stripped->data, stripped->len, record->props_present & ~servers_props};
+    }
+    if (tern__props_has(&submission->props, TERN__PROP_MESSAGE_EXPIRY)) {
+        uint64_t seconds = tern__props_number(&submission->props, TERN__PROP_MESSAGE_EXPIRY, 0);
+        submission->expires_us = tern__clock_us() + seconds * 1000000;
+    }
+    return 0;
+}
+
+static int submit_message(tern_client *client, const tern_message *message, uint64_t *id, tern_token **token)
+{
+    tern__submission submission;
+    tern__buf stripped;
+    int rc = prepare_message(&submission, &stripped, message);
+    rc = rc == 0 ? submit_with_token(client, &submission, id, token) : refuse(client, rc);
+    tern__buf_deinit(&stripped);
+    return rc;
+}
+
+/* All of them or none, under one lock. */
+static int submit_all(tern_client *client, tern__submission *submissions, size_t count, uint64_t *id)
+{
+    size_t waiting = 0;
+    bool expires = false;
+    int rc = TERN_E_CLOSED;
+    tern__mutex_lock(&client->lock);
+    if (!client->closing) {
+        rc = append_locked(client, submissions, count, id);
+        if (rc == TERN_E_OUTBOX_FULL && client->options.policy == TERN_OUTBOX_BLOCK)
+            rc = append_blocking_locked(client, submissions, count, id);
+        for (size_t i = 0; i < count && rc == 0; i++) client->counters.published_bytes += submissions[i].publish.payload.len;
+        waiting = tern__outbox_unsynced_bytes_locked(client->outbox);
+    }
+    tern__mutex_unlock(&client->lock);
+    if (rc != 0) return refuse(client, rc);
+    for (size_t i = 0; i < count; i++) expires = expires || submissions[i].expires_us != 0;
+    tell_loop(client, expires, waiting);
+    return 0;
+}
+
+static int submit_unit(tern_client *client, const tern_message *const *messages, size_t count, bool silent, uint64_t *id,
+                       tern_token **token)
+{
+    tern__submission submissions[TERN__UNIT_MAX];
+    tern__buf stripped[TERN__UNIT_MAX];
+    tern_token *made = NULL;
+    uint64_t unwanted;
+    int rc = 0;
+    size_t prepared = 0;
+    for (; prepared < count && rc == 0; prepared++) {
+        rc = prepare_message(&submissions[prepared], &stripped[prepared], messages[prepared]);
+        submissions[prepared].silent = prepared + 1 < count && (silent || token != NULL);
+    }
+    if (rc == 0 && token != NULL) rc = tern__token_new(client, &made);
+    if (rc != 0) (void)refuse(client, rc);
+    if (made != NULL) submissions[count - 1].completion = &made->completion;
+    if (rc == 0) rc = submit_all(client, submissions, count, id != NULL ? id : &unwanted);
+    if (rc == 0 && token != NULL) *token = made;
+    if (rc != 0 && made != NULL) {
+        tern_token_unref(made);
+        tern_token_unref(made);
+    }
+    while (prepared-- > 0) tern__buf_deinit(&stripped[prepared]);
+    return rc;
+}
+
+/* What tern_client_publish() would be given. */
+static uint32_t flags_of(const tern_message *message)
+{
+    uint32_t flags = message->record->qos;
+    if ((message->record->flags & TERN__RECORD_RETAIN) != 0) flags |= TERN_RETAIN;
+    if (message->own != NULL && message->own->lose_properties) flags |= TERN_LOSE_PROPERTIES;
+    return message->own != NULL ? flags | message->own->hints : flags;
+}
+
+static int publish_transformed(tern_client *client, const tern_message *message, uint32_t flags, uint64_t *id,
+                               tern_token **token)
+{
+    tern_outgoing outgoing;
+    int rc = tern__transforms_out(&client->options.transforms, client, message, flags, &outgoing);
+    if (rc != 0) {
+        rc = refuse_saying(client, rc, outgoing.text);
+    } else if (outgoing.before_count == 0) {
+        rc = submit_message(client, outgoing.message, id, token);
+    } else {
+        const tern_message *unit[TERN__UNIT_MAX];
+        size_t count = outgoing.before_count;
+        for (size_t i = 0; i < count; i++) unit[i] = outgoing.before[i];
+        unit[count++] = outgoing.message;
+        rc = submit_unit(client, unit, count, true, id, token);
+    }
+    tern__outgoing_deinit(&outgoing);
+    return rc;
+}
 
 int tern_client_publish_message(tern_client *client, const tern_message *message, uint64_t *id,
                                 tern_token **token)
@@ -181,29 +344,21 @@ int tern_client_publish_message(tern_client *client, const tern_message *message
     int rc = tern__client_check(client);
     if (rc == 0 && message == NULL) rc = TERN_E_INVALID;
     if (rc != 0) return rc;
-    const tern__record *record = message->record;
-    tern__submission submission = {
-        .publish.qos = record->qos,
-        .publish.retain = (record->flags & TERN__RECORD_RETAIN) != 0,
-        .publish.topic = {record->topic, record->topic_len},
-        .publish.payload = {record->payload, record->payload_len},
-        .props = {record->props, record->props_len, record->props_present},
-        .lose_properties = message->own != NULL && message->own->lose_properties,
-    };
-    tern__buf stripped;
-    tern__buf_init(&stripped);
-    if ((record->props_present & servers_props) != 0) { /* [MQTT5-3.3.4-6] */
-        rc = tern__buf_append(&stripped, record->props, record->props_len);
-        if (rc != 0) return refuse(client, rc);
-        tern__props_remove(&stripped, TERN__PROP_TOPIC_ALIAS);
-        tern__props_remove(&stripped, TERN__PROP_SUBSCRIPTION_ID);
-        submission.props = (tern__props){stripped.data, stripped.len, record->props_present & ~servers_props};
-    }
-    if (tern__props_has(&submission.props, TERN__PROP_MESSAGE_EXPIRY)) {
-        uint64_t seconds = tern__props_number(&submission.props, TERN__PROP_MESSAGE_EXPIRY, 0);
-        submission.expires_us = tern__clock_us() + seconds * 1000000;
-    }
-    rc = submit_with_token(client, &submission, id, token);
-    tern__buf_deinit(&stripped);
-    return rc;
+    if (client->options.transforms.count != 0)
+        return publish_transformed(client, message, flags_of(message), id, token);
+    return submit_message(client, message, id, token);
+}
+
+int tern_client_publish_unit(tern_client *client, const tern_message *const *messages, size_t count, uint64_t *id,
+                             tern_token **token)
+{
+    if (id != NULL) *id = 0;
+    if (token != NULL) *token = NULL;
+    int rc = tern__client_check(client);
+    if (rc == 0 && (messages == NULL || count == 0 || count > TERN__UNIT_MAX)) rc = TERN_E_INVALID;
+    for (size_t i = 0; i < count && rc == 0; i++)
+        if (messages[i] == NULL) rc = TERN_E_INVALID;
+    if (rc != 0) return rc;
+    if (count == 1) return submit_message(client, messages[0], id, token);
+    return submit_unit(client, messages, count, false, id, token);
 }

@@ -182,12 +182,30 @@ int tern_client_set_attempt_handler(tern_client *client, tern_attempt_callback c
 
 /* ---- receiving ---- */
 
+/* What the transforms make of a message that was taken; NULL where they drop it. */
+static tern_message *led_in(tern_client *client, tern_message *message)
+{
+    tern_incoming incoming;
+    tern__transforms_in(&client->options.transforms, client, message, &incoming);
+    if (incoming.dropped) {
+        if (client->options.ack == TERN_ACK_MANUAL) (void)tern_client_ack(client, message);
+        tern_message_unref(incoming.own);
+    }
+    if (!incoming.dropped && incoming.own == NULL) return message;
+    tern_message_unref(message);
+    return incoming.dropped ? NULL : incoming.own;
+}
+
 int tern_client_receive(tern_client *client, tern_message **message)
 {
     if (message != NULL) *message = NULL;
     int rc = tern__client_check(client);
     if (rc == 0 && message == NULL) rc = TERN_E_INVALID;
-    return rc == 0 ? tern__mailbox_receive(&client->mailbox, message) : rc;
+    while (rc == 0 && *message == NULL) {
+        rc = tern__mailbox_receive(&client->mailbox, message);
+        if (rc == 0 && client->options.transforms.count != 0) *message = led_in(client, *message);
+    }
+    return rc;
 }
 
 int tern_client_receive_token(tern_client *client, tern_token **token)

@@ -1,8 +1,8 @@
 /* The inside of the outbox: chunks of encoded messages with their records. See outbox.h for the whole.
  *
  * A chunk is one allocation: packets grow from its start, records from its end. A record's id is the chunk's first id plus its
- * index. Room for what is to come: a dropped message is a record in state DONE (a hole); a unit of several entries is a flag on
- * all but its last record; a store keeps records by their ids; what is composed at sending has its bytes in a scratch chunk.
+ * index. A unit of several entries is a flag on all but its last record. Room for what is to come: a dropped message is a record
+ * in state DONE (a hole); a store keeps records by their ids; what is composed at sending has its bytes in a scratch chunk.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TERN_ENGINE_CHUNK_H
 #define TERN_ENGINE_CHUNK_H
@@ -41,6 +41,9 @@ typedef struct tern__entry {
     uint8_t begun : 1;   /* some byte of it went out on this connection */
     uint8_t left : 1;    /* it went out in a session that is lost: NOT_SENT would be untrue now [C2] */
     uint8_t freed : 1;   /* the room of its bytes was given back */
+    uint8_t unit : 1;    /* the next entry, in the same chunk, belongs to it; until it is DONE */
+    uint8_t bound : 1;   /* what stands before it in its unit was begun: it does not expire any more */
+    uint8_t silent : 1;  /* nobody is told its outcome */
 } tern__entry;
 
 typedef struct tern__chunk {

@@ -16,9 +16,13 @@ static void expire_in(tern__engine *e, tern__chunk *chunk, uint64_t now)
         if (entry->state == TERN__ENTRY_DONE) continue;
         live--; /* with the last one the chunk may go */
         bool unsent = entry->state == TERN__ENTRY_WAITING || entry->state == TERN__ENTRY_STAGED;
-        if (!unsent || entry->expires_us == 0 || entry->left) continue;
+        if (!unsent || entry->expires_us == 0 || entry->left || entry->bound) continue;
         if (entry->expires_us <= now && entry->state == TERN__ENTRY_WAITING) {
-            tern__outcome_tell(e, chunk, i, TERN_OUTCOME_NOT_SENT, TERN_CAUSE_EXPIRED, -1);
+            uint32_t first = tern__unit_first(chunk, i);
+            uint32_t count = tern__unit_count(chunk, first);
+            live -= first + count - 1 - i; /* of a unit; those before this one were counted */
+            tern__unit_tell_unsent(e, chunk, first, count, TERN_CAUSE_EXPIRED);
+            i = first + count - 1;
         } else if (entry->expires_us < chunk->earliest) {
             chunk->earliest = entry->expires_us;
         }

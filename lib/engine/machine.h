@@ -70,6 +70,19 @@ void tern__outcome_tell_unsent(tern__engine *e, tern__chunk *chunk, uint32_t ind
 /* `count` entries of QoS 0 without completions, `bytes` in all, were sent. False: memory ran out, nothing happened. */
 bool tern__outcome_tell_sent(tern__engine *e, tern__chunk *chunk, uint32_t index, uint32_t count, size_t bytes);
 
+/* ---- unit.c: messages that go out together or not at all ---- */
+
+/* How many entries the unit that starts at `first` has; 1 for one that belongs to none. */
+uint32_t tern__unit_count(tern__chunk *chunk, uint32_t first);
+/* The first entry of the unit that the waiting one at `index` belongs to, which was not begun; itself for one of none. */
+uint32_t tern__unit_first(tern__chunk *chunk, uint32_t index);
+/* The entry's first byte is about to go out: the rest of its unit does not expire any more. */
+void tern__unit_begin(tern__chunk *chunk, uint32_t first);
+/* It did not go out after all. */
+void tern__unit_return(tern__chunk *chunk, uint32_t first);
+/* As tern__outcome_tell_unsent(), for all of a unit; the chunk may be gone afterwards. */
+void tern__unit_tell_unsent(tern__engine *e, tern__chunk *chunk, uint32_t first, uint32_t count, tern_cause cause);
+
 /* ---- compaction.c, expiry.c: keeping the outbox ---- */
 
 /* Replaces sparse chunks by small ones. Nobody but the in-flight table and the cursor may point at an entry. */

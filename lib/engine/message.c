@@ -10,7 +10,8 @@
 #include "codec/topic.h"
 
 enum {
-    FLAGS = 3 | TERN_RETAIN | TERN_LOSE_PROPERTIES,
+    HINTS = TERN_COMPRESS | TERN_UNCOMPRESSED,
+    FLAGS = 3 | TERN_RETAIN | TERN_LOSE_PROPERTIES | HINTS,
     TEXT_MAX = 65535,
     PAYLOAD_MAX = 268435455 /* no packet is longer; what does not fit beside its topic is refused at
                                publishing */
@@ -93,6 +94,7 @@ static void set_flags(tern__own_message *own, uint32_t flags)
     own->record.qos = (uint8_t)(flags & 3);
     own->record.flags = (flags & TERN_RETAIN) != 0 ? TERN__RECORD_RETAIN : 0;
     own->lose_properties = (flags & TERN_LOSE_PROPERTIES) != 0;
+    own->hints = flags & HINTS;
 }
 
 int tern_message_new(tern_message **message, const char *topic, const void *payload,
@@ -130,7 +132,11 @@ int tern_message_keep(const tern_message *message, tern_message **copy)
     own->record.flags = record->flags & (TERN__RECORD_RETAIN | TERN__RECORD_DUP);
     own->record.ack_seq = record->ack_seq; /* a kept message can still be acknowledged by hand */
     own->base.epoch = message->epoch;
-    own->lose_properties = message->own != NULL && message->own->lose_properties;
+    if (message->own != NULL) {
+        own->lose_properties = message->own->lose_properties;
+        own->hints = message->own->hints;
+        own->mark = message->own->mark;
+    }
     *copy = &own->base;
     return 0;
 }
@@ -260,6 +266,13 @@ int tern_message_add_user_property(tern_message *message, const char *name, cons
     return 0;
 }
 
+int tern_message_set_mark(tern_message *message, uint32_t mark)
+{
+    int rc = writable(message, true);
+    if (rc == 0) message->own->mark = mark;
+    return rc;
+}
+
 int tern_message_clear_properties(tern_message *message)
 {
     int rc = writable(message, true);
@@ -316,6 +329,11 @@ int tern_message_retained(const tern_message *message)
 int tern_message_duplicate(const tern_message *message)
 {
     return message != NULL && (message->record->flags & TERN__RECORD_DUP) != 0;
+}
+
+uint32_t tern_message_mark(const tern_message *message)
+{
+    return message != NULL && message->own != NULL ? message->own->mark : 0;
 }
 
 int tern_message_payload_format(const tern_message *message)

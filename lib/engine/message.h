@@ -21,6 +21,8 @@ typedef struct tern__own_message {
     tern_message base;
     tern__record record; /* topic, payload and props point into the buffers below */
     bool lose_properties;
+    uint32_t hints; /* TERN_COMPRESS, TERN_UNCOMPRESSED */
+    uint32_t mark;
     tern__buf topic;
     tern__buf payload;
     tern__buf props; /* wire form, checked */

@@ -67,10 +67,10 @@ static TERN__COLD tern__chunk *roll_locked(tern__outbox *outbox, size_t need)
     return chunk;
 }
 
-static bool is_full_locked(const tern__outbox *outbox, size_t cost)
+static bool is_full_locked(const tern__outbox *outbox, size_t cost, size_t count)
 {
     bool full = outbox->bytes + cost > outbox->max_bytes ||
-                (outbox->max_count != 0 && outbox->count >= outbox->max_count);
+                (outbox->max_count != 0 && outbox->count + count > outbox->max_count);
     return full && outbox->count != 0;
 }
 
@@ -78,8 +78,8 @@ static bool is_full_locked(const tern__outbox *outbox, size_t cost)
 static inline bool is_plain(const tern__submission *submission)
 {
     const tern__publish_packet *publish = &submission->publish;
-    return (publish->qos | publish->retain | (uintptr_t)submission->completion | submission->expires_us |
-            submission->props.len) == 0;
+    return (publish->qos | publish->retain | submission->silent | (uintptr_t)submission->completion |
+            submission->expires_us | submission->props.len) == 0;
 }
 
 static void note_special(tern__chunk *chunk, tern__entry *entry, const tern__submission *submission)
@@ -88,47 +88,59 @@ static void note_special(tern__chunk *chunk, tern__entry *entry, const tern__sub
     entry->retain = submission->publish.retain;
     entry->has_props = submission->props.len != 0;
     entry->lose = submission->lose_properties;
+    entry->silent = submission->silent;
     if (submission->expires_us != 0 && submission->expires_us < chunk->earliest) chunk->earliest = submission->expires_us;
     if (submission->completion != NULL) submission->completion->id = chunk->first_id + chunk->count - 1;
 }
 
-/* Built three times: what is constant of a bare message costs nothing there. */
-static TERN__INLINED int append(tern__outbox *outbox, const tern__submission *submission, const tern__publish_packet *publish,
-                                const tern__props *props, bool bare, uint64_t *id)
+/* While 3.1.1 is spoken too, another server may be able to carry properties: the form of 5 keeps them. */
+static inline int form_of(const tern__outbox *outbox, const tern__props *props)
 {
-    /* While 3.1.1 is spoken too, another server may be able to carry properties: the form of 5 keeps them. */
-    int form = props->len != 0 ? TERN__V5 : outbox->form;
-    tern__publish_layout layout;
-    tern__publish_measure(publish, props, form, &layout);
-    if (layout.len == 0) return TERN_E_TOO_LARGE;
-    size_t cost = layout.len + sizeof(tern__entry);
-    if (is_full_locked(outbox, cost)) return TERN_E_OUTBOX_FULL;
+    return props->len != 0 ? TERN__V5 : outbox->form;
+}
+
+/* Writes a message that was let in. Built three times: what is constant of a bare message costs nothing there. */
+static TERN__INLINED int put(tern__outbox *outbox, const tern__submission *submission, const tern__publish_packet *publish,
+                             const tern__props *props, const tern__publish_layout *layout, bool bare, uint64_t *id)
+{
+    size_t cost = layout->len + sizeof(tern__entry);
     tern__chunk *chunk = outbox->tail;
     if (cost > outbox->room) {
         chunk = roll_locked(outbox, cost);
         if (chunk == NULL) return TERN_E_NOMEM;
     }
+    int form = form_of(outbox, props);
     uint32_t offset = chunk->len;
     tern__entry *entry = tern__chunk_entry(chunk, chunk->count);
     *entry = (tern__entry){
         .completion = bare ? NULL : submission->completion,
         .expires_us = bare ? 0 : submission->expires_us,
         .offset = offset,
-        .len = (uint32_t)layout.len,
+        .len = (uint32_t)layout->len,
         .qos = publish->qos,
         .form = (uint8_t)form,
     };
-    tern__publish_write(publish, props, form, &layout, chunk->bytes + offset);
-    chunk->len = offset + (uint32_t)layout.len;
+    tern__publish_write(publish, props, form, layout, chunk->bytes + offset);
+    chunk->len = offset + (uint32_t)layout->len;
     chunk->count++;
     if (bare && publish->qos != 0) chunk->special = chunk->count;
     if (!bare && !is_plain(submission)) note_special(chunk, entry, submission);
     outbox->room -= cost;
     outbox->bytes += cost;
     outbox->count++;
-    outbox->unsynced += layout.len;
+    outbox->unsynced += layout->len;
     *id = outbox->next_id++;
     return 0;
+}
+
+static TERN__INLINED int append(tern__outbox *outbox, const tern__submission *submission, const tern__publish_packet *publish,
+                                const tern__props *props, bool bare, uint64_t *id)
+{
+    tern__publish_layout layout;
+    tern__publish_measure(publish, props, form_of(outbox, props), &layout);
+    if (layout.len == 0) return TERN_E_TOO_LARGE;
+    if (is_full_locked(outbox, layout.len + sizeof(tern__entry), 1)) return TERN_E_OUTBOX_FULL;
+    return put(outbox, submission, publish, props, &layout, bare, id);
 }
 
 int tern__outbox_append_locked(tern__outbox *outbox, const tern__submission *submission, uint64_t *id)
@@ -139,6 +151,31 @@ int tern__outbox_append_locked(tern__outbox *outbox, const tern__submission *sub
     if (submission->publish.qos == 0) return append(outbox, submission, &publish, &none, true, id);
     publish.qos = submission->publish.qos;
     return append(outbox, submission, &publish, &none, true, id);
+}
+
+int tern__outbox_append_unit_locked(tern__outbox *outbox, const tern__submission *submissions, size_t count, uint64_t *id)
+{
+    tern__publish_layout layouts[TERN__UNIT_MAX];
+    size_t need = 0;
+    assert(count >= 1 && count <= TERN__UNIT_MAX && "checked at the wall");
+    for (size_t i = 0; i < count; i++) {
+        const tern__submission *one = &submissions[i];
+        tern__publish_measure(&one->publish, &one->props, form_of(outbox, &one->props), &layouts[i]);
+        if (layouts[i].len == 0) return TERN_E_TOO_LARGE;
+        need += layouts[i].len + sizeof(tern__entry);
+    }
+    if (is_full_locked(outbox, need, count)) return TERN_E_OUTBOX_FULL;
+    if (need > outbox->room && roll_locked(outbox, need) == NULL) return TERN_E_NOMEM; /* one chunk holds them all */
+    for (size_t i = 0; i < count; i++) {
+        const tern__submission *one = &submissions[i];
+        int rc = put(outbox, one, &one->publish, &one->props, &layouts[i], false, id);
+        assert(rc == 0 && "there is room");
+        (void)rc;
+        tern__chunk *chunk = outbox->tail;
+        chunk->special = chunk->count; /* also one that looks plain is looked at */
+        tern__chunk_entry(chunk, chunk->count - 1)->unit = i + 1 < count;
+    }
+    return 0;
 }
 
 size_t tern__outbox_unsynced_bytes_locked(const tern__outbox *outbox)

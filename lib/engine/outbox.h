@@ -22,11 +22,14 @@
 
 typedef struct tern__outbox tern__outbox;
 
+enum { TERN__UNIT_MAX = 16 /* messages */ };
+
 /* What a publisher hands in; all of it is borrowed for the call and has been checked. */
 typedef struct tern__submission {
     tern__publish_packet publish; /* packet_id and dup are ignored */
     bool bare;                    /* not retained, and nothing of what follows: takes the short way. Never untrue */
     bool lose_properties;         /* TERN_LOSE_PROPERTIES */
+    bool silent;                  /* its outcome is counted and told to nobody; not bare */
     tern__props props;            /* wire form; present tells which, expiry included */
     uint64_t expires_us;          /* 0 = never; else the time of the owner's clock */
     tern__completion *completion; /* told the outcome, or NULL: then the delivery reports */
@@ -36,6 +39,10 @@ typedef struct tern__submission {
  * next id (from 1, never reused). TERN_E_OUTBOX_FULL at a bound, TERN_E_NOMEM, TERN_E_TOO_LARGE. An empty outbox takes a
  * message of any size that MQTT can carry, so that a small bound never blocks for ever. */
 int tern__outbox_append_locked(tern__outbox *outbox, const tern__submission *submission, uint64_t *id);
+
+/* The same of several messages that go out next to each other, and none where one of them does not: all or nothing is
+ * accepted, and *id is the last one's. None of them is bare. */
+int tern__outbox_append_unit_locked(tern__outbox *outbox, const tern__submission *submissions, size_t count, uint64_t *id);
 
 /* Producer half: what waits and was not taken over yet (for wake-ups), and all that is held (for the bounds). */
 size_t tern__outbox_unsynced_bytes_locked(const tern__outbox *outbox);

@@ -54,7 +54,7 @@ void tern__outcome_tell(tern__engine *e, tern__chunk *chunk, uint32_t index, ter
         completion->cause = cause;
         completion->reason = reason;
         tern__list_append(&e->outcomes.completions, &completion->link);
-    } else if (!add_range(&e->outcomes, chunk->first_id + index, chunk->first_id + index, outcome, cause, reason)) {
+    } else if (!entry->silent && !add_range(&e->outcomes, chunk->first_id + index, chunk->first_id + index, outcome, cause, reason)) {
         entry->state = TERN__ENTRY_UNTOLD;
         entry->expires_us = pack(outcome, cause, reason);
         e->outbox.untold++;

@@ -109,7 +109,7 @@ static tern_cause beyond(const tern__engine *e, const tern__entry *entry)
 /* Why the server must not be sent this message now; CAUSE_NONE where it may. */
 static tern_cause obstacle(const tern__engine *e, const tern__entry *entry, uint64_t now)
 {
-    if (entry->expires_us != 0 && now >= entry->expires_us && !entry->left) return TERN_CAUSE_EXPIRED;
+    if (entry->expires_us != 0 && now >= entry->expires_us && !entry->left && !entry->bound) return TERN_CAUSE_EXPIRED;
     if (entry->has_props && !entry->lose && e->limits.version != TERN__V5) return TERN_CAUSE_UNSUPPORTED;
     return beyond(e, entry);
 }
@@ -248,6 +248,25 @@ static bool stage_run(tern__engine *e, tern__chunk *chunk, uint32_t index)
     return true;
 }
 
+/* Ends a unit of which a message must not be sent. False: all of them may. */
+static bool skip_unit(tern__engine *e, tern__chunk *chunk, uint32_t first, uint64_t now)
+{
+    enum { GROWTH = 2 /* bytes at most that the form of 5 has more */ };
+    uint32_t count = tern__unit_count(chunk, first);
+    tern_cause cause = TERN_CAUSE_NONE;
+    for (uint32_t i = first; i < first + count && cause == TERN_CAUSE_NONE; i++) {
+        const tern__entry *entry = tern__chunk_entry(chunk, i);
+        cause = obstacle(e, entry, now);
+        bool grows = entry->form < e->limits.version;
+        if (cause == TERN_CAUSE_NONE && grows && entry->len + GROWTH > e->limits.maximum_packet_size)
+            cause = TERN_CAUSE_TOO_LARGE;
+    }
+    if (cause == TERN_CAUSE_NONE) return false;
+    tern__outbox_advance(&e->outbox, count);
+    tern__unit_tell_unsent(e, chunk, first, count, cause);
+    return true;
+}
+
 /* The next message of the log. False: nothing more can be staged now. */
 static bool stage_next(tern__engine *e, uint64_t now)
 {
@@ -256,6 +275,8 @@ static bool stage_next(tern__engine *e, uint64_t now)
     tern__entry *entry = tern__outbox_next(&e->outbox, &chunk, &index);
     if (entry == NULL || (entry->qos != 0 && e->quota <= 0)) return false; /* [MQTT5-4.9.0-2]; order is kept [C8] */
     if (stage_run(e, chunk, index)) return true;
+    bool heads = entry->unit && !entry->bound && !entry->left;
+    if (heads && skip_unit(e, chunk, index, now)) return true;
     tern_cause cause = obstacle(e, entry, now);
     tern__slot *slot = NULL;
     if (cause == TERN_CAUSE_NONE) {
@@ -273,6 +294,7 @@ static bool stage_next(tern__engine *e, uint64_t now)
             entry->begun = 0;
             entry->packet_id = slot != NULL ? slot->packet_id : 0;
             if (slot != NULL) e->quota--;
+            if (heads) tern__unit_begin(chunk, index);
             e->stats.messages_sent++;
             e->stats.packets_sent++;
         }
@@ -490,6 +512,7 @@ static void entry_lost(tern__engine *e, tern__chunk *chunk, uint32_t index)
         if (entry->qos != 0) tern__inflight_close(&e->inflight, tern__inflight_find(&e->inflight, entry->packet_id));
         entry->state = TERN__ENTRY_WAITING;
         entry->packet_id = 0;
+        if (entry->unit) tern__unit_return(chunk, index);
         tern__outbox_rewind(&e->outbox, chunk, index);
     }
 }

@@ -380,7 +380,7 @@ static const wrong wrongs[] = {
     {"a", NULL, 1, TERN_QOS_0, TERN_E_INVALID},
     {"a", "x", 1, 3, TERN_E_INVALID}, /* [MQTT5-3.3.1-4] [MQTT311-3.3.1-4] */
     {"a", "x", 1, 4, TERN_E_INVALID},
-    {"a", "x", 1, TERN_QOS_1 | 0x400, TERN_E_INVALID},
+    {"a", "x", 1, TERN_QOS_1 | 0x1000, TERN_E_INVALID},
     {"a", "x", 1, 0x80000000u, TERN_E_INVALID},
     {"a", "x", 268435456, TERN_QOS_0, TERN_E_TOO_LARGE},
 };

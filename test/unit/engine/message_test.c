@@ -51,7 +51,7 @@ static void bad_arguments(void **state)
     assert_null(message);
     assert_int_equal(tern_message_new(&message, "t", NULL, 1, 0), TERN_E_INVALID);
     assert_int_equal(tern_message_new(&message, "t", NULL, 0, 3), TERN_E_INVALID);
-    assert_int_equal(tern_message_new(&message, "t", NULL, 0, 0x400), TERN_E_INVALID);
+    assert_int_equal(tern_message_new(&message, "t", NULL, 0, 0x1000), TERN_E_INVALID);
     assert_int_equal(tern_message_new(&message, "", NULL, 0, 0), TERN_E_TOPIC);
     assert_int_equal(tern_message_new(&message, "a/+", NULL, 0, 0), TERN_E_TOPIC);
     assert_int_equal(tern_message_new(&message, "\xFF", NULL, 0, 0), TERN_E_UTF8);
