@@ -127,6 +127,7 @@ static inline int prepare(tern_client *client, tern__submission *submission, con
     submission->publish.payload = (tern__view){payload, payload_length};
     submission->props = (tern__props){NULL, 0, 0};
     submission->lose_properties = (flags & TERN_LOSE_PROPERTIES) != 0;
+    submission->silent = false;
     submission->bare = (flags & TERN_RETAIN) == 0;
     submission->expires_us = 0;
     submission->completion = NULL;
