@@ -115,7 +115,15 @@ static const char *key_trouble(unsigned long error)
         return "the private key does not belong to the certificate: give the key that it was made with";
     if (ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE)
         return "there is nothing of that kind in it: it must be PEM text";
-    return NULL;
+    return "OpenSSL cannot read it: check that it is what it should be (openssl pkey or openssl x509, with -in FILE -noout)";
+}
+
+/* Decoders that find nothing of their own say no more than that they do not support it. */
+static const char *cause_in_words(unsigned long error)
+{
+    const char *reason = ERR_reason_error_string(error);
+    if (reason == NULL) return "OpenSSL refused it";
+    return strcmp(reason, "unsupported") == 0 ? "there is no key in it that OpenSSL knows" : reason;
 }
 
 void tern__tls_report_config(const char *what, tern__stream_failure *failure)
@@ -132,8 +140,7 @@ void tern__tls_report_config(const char *what, tern__stream_failure *failure)
         tern__os_error_text(failure->os_error, cause, sizeof cause);
         hint = failure->os_error == ENOENT ? "check the path" : "check the file's permissions";
     } else {
-        const char *reason = ERR_reason_error_string(error);
-        snprintf(cause, sizeof cause, "%s", reason != NULL ? reason : "OpenSSL refused it");
+        snprintf(cause, sizeof cause, "%s", cause_in_words(error));
     }
     const char *password = drain_for_password(); /* the first error is not the one that tells */
     if (password != NULL) {

@@ -6,6 +6,12 @@
 #include <string.h>
 #include <time.h>
 
+/* What is not there is an empty text. */
+static void copy(char *to, size_t size, const char *text)
+{
+    snprintf(to, size, "%s", text != NULL ? text : "");
+}
+
 static void on_event(tern_client *client, const tern_event *event, void *user_data)
 {
     watch *w = user_data;
@@ -21,9 +27,14 @@ static void on_event(tern_client *client, const tern_event *event, void *user_da
         .version = tern_event_version(event),
         .http_status = tern_event_http_status(event),
         .verify_result = tern_event_verify_result(event),
+        .tls_resumed = tern_event_tls_resumed(event),
+        .certificates = tern_event_certificate_count(event),
     };
-    const char *hint = tern_event_hint(event);
-    snprintf(record.hint, sizeof record.hint, "%s", hint != NULL ? hint : "");
+    copy(record.hint, sizeof record.hint, tern_event_hint(event));
+    copy(record.tls_version, sizeof record.tls_version, tern_event_tls_version(event));
+    copy(record.tls_protocol, sizeof record.tls_protocol, tern_event_tls_protocol(event));
+    copy(record.certificate_names, sizeof record.certificate_names,
+         tern_event_certificate(event, 0, TERN_CERTIFICATE_NAMES));
     snprintf(record.server, sizeof record.server, "%s", tern_event_server(event));
     snprintf(record.text, sizeof record.text, "%s", tern_event_text(event));
     pthread_mutex_lock(&w->lock);

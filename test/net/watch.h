@@ -22,6 +22,11 @@ typedef struct watch_record {
     char server[64];
     int http_status;
     int32_t verify_result;
+    char tls_version[16]; /* "" without TLS */
+    char tls_protocol[32];
+    int tls_resumed;
+    size_t certificates;
+    char certificate_names[200]; /* of the first */
     char hint[200];
     char text[400];
 } watch_record;
