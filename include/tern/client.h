@@ -157,6 +157,10 @@ TERN_API int tern_client_receive_token(tern_client *client, tern_token **token);
 /** Makes a token that ends when every message accepted before this call has its outcome. Errors:
  * TERN_E_INVALID, TERN_E_CLOSED, TERN_E_NOMEM. Thread: any. Blocks: no. */
 TERN_API int tern_client_flush(tern_client *client, tern_token **token);
+/** Tells the lowest id of an accepted message that has no outcome yet, or the last id + 1 where all have
+ * theirs: what is below it is over. It may lag behind, and is 1 the first time; it is never ahead of the
+ * truth. Errors: TERN_E_INVALID. Thread: any. Blocks: no. */
+TERN_API int tern_client_oldest_open(tern_client *client, uint64_t *id);
 /** Answers 1 on the thread that runs this client's callbacks, while it does:
  * tern_client_receive_wait() and tern_client_close_wait() would wait for themselves there. On a
  * shared loop that is so in callbacks of the clients beside it, too. Thread: any. Blocks: no. */
@@ -186,6 +190,9 @@ TERN_API int tern_client_dispatch_fd(tern_client *client, int *descriptor);
 
 /** Answers 1 while connected. Thread: any. Blocks: no. */
 TERN_API int tern_client_connected(tern_client *client);
+/** Tells what was agreed on at the last CONNACK, as tern_event_limit() of its event; -1 for unknown limits.
+ * Errors: TERN_E_INVALID, TERN_E_NOT_CONNECTED (there was none yet). Thread: any. Blocks: no. */
+TERN_API int tern_client_limit(tern_client *client, tern_limit limit, int64_t *value);
 /** Copies the client id in use, NUL-terminated, into `buffer` of `size` bytes: the one that was
  * set, else the one that the server assigned, else an empty text. Errors: TERN_E_INVALID (also size
  * 0), TERN_E_TOO_LARGE (the buffer is too small, and empty). Thread: any. Blocks: no. */

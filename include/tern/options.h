@@ -41,13 +41,16 @@ TERN_API void tern_client_options_free(tern_client_options *options);
  * Errors: TERN_E_INVALID, TERN_E_UTF8, TERN_E_TOO_LARGE, TERN_E_NOMEM. Thread: any, one at a time.
  * Blocks: no. (MQTT 5 section 3.1.3.1) */
 TERN_API int tern_client_options_set_client_id(tern_client_options *options, const char *client_id);
-/** Bounds the outbox: bytes held, some 32 for the record of each message included (default 64 MiB),
- * and messages (default 0 = bytes alone decide). An empty outbox takes a message of any size.
- * Errors: TERN_E_INVALID (also max_bytes 0). Thread: any, one at a time. Blocks: no. */
+/** Bounds the outbox: bytes held, some 32 for the record of each message included (default 64 MiB;
+ * SIZE_MAX = memory alone decides), and messages (default 0 = bytes alone decide). An empty outbox takes
+ * a message of any size. Errors: TERN_E_INVALID (also max_bytes 0). Thread: any, one at a time. Blocks:
+ * no. */
 TERN_API int tern_client_options_set_outbox_limits(tern_client_options *options, size_t max_bytes,
                                                    size_t max_messages);
-/** Sets what publishing does at a bound; block_timeout_ms (0 = for ever) is for TERN_OUTBOX_BLOCK.
- * Errors: TERN_E_INVALID. Thread: any, one at a time. Blocks: no. */
+/** Sets what publishing does at a bound; block_timeout_ms (0 = for ever) is for TERN_OUTBOX_BLOCK. The
+ * policies that drop do so on the network thread, right afterwards: until then the bound is passed by an
+ * eighth, 64 messages or one message at most. Errors: TERN_E_INVALID. Thread: any, one at a time. Blocks:
+ * no. */
 TERN_API int tern_client_options_set_outbox_policy(tern_client_options *options,
                                                    tern_outbox_policy policy,
                                                    uint32_t block_timeout_ms);
@@ -55,6 +58,17 @@ TERN_API int tern_client_options_set_outbox_policy(tern_client_options *options,
  * 1000); the server's Receive Maximum lowers it. Errors: TERN_E_INVALID. Thread: any, one at a
  * time. Blocks: no. (MQTT 5 section 4.9) */
 TERN_API int tern_client_options_set_inflight_maximum(tern_client_options *options, uint16_t maximum);
+/** Sets how fast a backlog goes out: after each connection no more than `messages` (0 = no limit, the
+ * default; at most 1,000,000) in interval_ms (at least 1), evenly spaced, until nothing waits any more; new
+ * messages go behind those that wait. What was in flight before is sent again at once. Errors:
+ * TERN_E_INVALID. Thread: any, one at a time. Blocks: no. */
+TERN_API int tern_client_options_set_drain_rate(tern_client_options *options, uint32_t messages,
+                                                uint32_t interval_ms);
+/** Sets how many filters one SUBSCRIBE or UNSUBSCRIBE may have (0 = any number, the default): a request of
+ * more goes out in several packets, and still has one token with a code for each filter. Errors:
+ * TERN_E_INVALID. Thread: any, one at a time. Blocks: no. (MQTT 5 sections 3.8, 3.10) */
+TERN_API int tern_client_options_set_filters_per_subscribe(tern_client_options *options,
+                                                           uint16_t filters);
 /** Sets how many bytes of received messages, and of outcomes for the delivery handler, are held for
  * callbacks (at least 1, default 4 MiB): at the bound reading pauses, and TCP holds the server. Errors: TERN_E_INVALID. Thread: any, one at a
  * time. Blocks: no. */

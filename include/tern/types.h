@@ -91,7 +91,11 @@ typedef enum tern_jitter {
 /** What publishing does when the outbox is full. */
 typedef enum tern_outbox_policy {
     TERN_OUTBOX_REJECT = 0, /**< answers TERN_E_OUTBOX_FULL at once (default) */
-    TERN_OUTBOX_BLOCK = 1   /**< waits for room, up to a deadline */
+    TERN_OUTBOX_BLOCK = 1,  /**< waits for room, up to a deadline */
+    TERN_OUTBOX_DROP_OLDEST = 2, /**< takes the message, and drops the oldest that wait and were never
+                                      sent: their outcome is NOT_SENT(dropped) */
+    TERN_OUTBOX_DROP_NEWEST = 3  /**< takes it, and drops it where there is no room: its outcome is
+                                      NOT_SENT(dropped) */
 } tern_outbox_policy;
 
 /** Who runs a client's callbacks. */
@@ -120,7 +124,7 @@ typedef enum tern_outcome {
 typedef enum tern_cause {
     TERN_CAUSE_NONE = 0,            /**< DELIVERED, SENT, REFUSED */
     TERN_CAUSE_EXPIRED = 1,         /**< its message expiry interval passed before it was sent */
-    TERN_CAUSE_DROPPED = 2,         /**< dropped by the outbox's policy (none does yet) */
+    TERN_CAUSE_DROPPED = 2,         /**< dropped by the outbox's policy */
     TERN_CAUSE_TOO_LARGE = 3,       /**< beyond the server's Maximum Packet Size */
     TERN_CAUSE_UNSUPPORTED = 4,     /**< the server or the protocol version cannot carry it */
     TERN_CAUSE_STORE = 5,           /**< the durable store failed (there is none yet) */

@@ -58,6 +58,9 @@ static int make_engine(tern_client *client)
         .client_id = options->client_id,
         .outbox_bytes = options->outbox_bytes,
         .outbox_messages = options->outbox_messages,
+        .policy = options->policy,
+        .drain_interval_us = options->drain_interval_us,
+        .filters_per_subscribe = options->filters_per_subscribe,
         .inflight_maximum = options->inflight_maximum,
         .receive_maximum = options->receive_maximum,
         .topic_alias_maximum = options->topic_alias_maximum,
@@ -514,6 +517,35 @@ int tern_client_dispatch_fd(tern_client *client, int *descriptor)
 int tern_client_connected(tern_client *client)
 {
     return tern__client_check(client) == 0 && atomic_load(&client->connected);
+}
+
+int tern_client_limit(tern_client *client, tern_limit limit, int64_t *value)
+{
+    if (value != NULL) *value = -1;
+    int rc = tern__client_check(client);
+    if (rc == 0 && value == NULL) rc = TERN_E_INVALID;
+    if (rc != 0) return rc;
+    tern__mutex_lock(&client->lock);
+    if (client->has_limits) *value = tern__limit_value(&client->limits, limit);
+    else rc = TERN_E_NOT_CONNECTED;
+    tern__mutex_unlock(&client->lock);
+    return rc;
+}
+
+int tern_client_oldest_open(tern_client *client, uint64_t *id)
+{
+    if (id != NULL) *id = 0;
+    int rc = tern__client_check(client);
+    if (rc == 0 && id == NULL) rc = TERN_E_INVALID;
+    if (rc != 0) return rc;
+    tern__mutex_lock(&client->lock);
+    bool first = !client->tells_oldest;
+    client->tells_oldest = true; /* nobody pays for it who does not ask */
+    *id = first ? 1 : client->oldest;
+    if (first) client->oldest = 1;
+    tern__mutex_unlock(&client->lock);
+    if (first) tern__client_schedule(client, false);
+    return 0;
 }
 
 int tern_client_id(tern_client *client, char *buffer, size_t size)

@@ -108,6 +108,11 @@ struct tern_client {
     tern__mutex lock;
     tern__cond room;        /* the outbox has room again */
     unsigned room_waiters;
+    uint64_t syncs;         /* of the loop with publishers, all that is to be dropped dropped */
+    bool tells_oldest;      /* somebody asks for `oldest` */
+    uint64_t oldest;        /* no id below it is without an outcome; as of the last sync */
+    bool has_limits;        /* there was a CONNACK */
+    tern__limits limits;    /* as of the last one */
     tern__list commands;
     tern__timers timers;
     tern_connection_options *pending; /* replaces the link's at the next attempt */

@@ -67,9 +67,25 @@ int tern_client_options_set_outbox_limits(tern_client_options *options, size_t m
 int tern_client_options_set_outbox_policy(tern_client_options *options, tern_outbox_policy policy,
                                           uint32_t block_timeout_ms)
 {
-    if (options == NULL || (unsigned)policy > TERN_OUTBOX_BLOCK) return TERN_E_INVALID;
+    if (options == NULL || (unsigned)policy > TERN_OUTBOX_DROP_NEWEST) return TERN_E_INVALID;
     options->policy = policy;
     options->block_timeout_ms = block_timeout_ms;
+    return 0;
+}
+
+int tern_client_options_set_drain_rate(tern_client_options *options, uint32_t messages, uint32_t interval_ms)
+{
+    enum { FASTEST = 1000000 };
+    if (options == NULL || messages > FASTEST || (messages != 0 && interval_ms == 0)) return TERN_E_INVALID;
+    uint64_t interval_us = messages != 0 ? (uint64_t)interval_ms * 1000 / messages : 0;
+    options->drain_interval_us = messages != 0 && interval_us == 0 ? 1 : interval_us;
+    return 0;
+}
+
+int tern_client_options_set_filters_per_subscribe(tern_client_options *options, uint16_t filters)
+{
+    if (options == NULL) return TERN_E_INVALID;
+    options->filters_per_subscribe = filters;
     return 0;
 }
 

@@ -174,10 +174,8 @@ tern_version tern_event_version(const tern_event *event)
     return event != NULL ? event->version : TERN_VERSION_AUTO;
 }
 
-int64_t tern_event_limit(const tern_event *event, tern_limit limit)
+int64_t tern__limit_value(const tern__limits *limits, tern_limit limit)
 {
-    if (event == NULL || event->kind != TERN_EVENT_CONNECTED) return -1;
-    const tern__limits *limits = &event->limits;
     switch (limit) {
     case TERN_LIMIT_KEEP_ALIVE: return limits->keep_alive;
     case TERN_LIMIT_SESSION_EXPIRY: return limits->session_expiry;
@@ -191,6 +189,12 @@ int64_t tern_event_limit(const tern_event *event, tern_limit limit)
     case TERN_LIMIT_SHARED_SUBSCRIPTION: return limits->shared_available;
     }
     return -1;
+}
+
+int64_t tern_event_limit(const tern_event *event, tern_limit limit)
+{
+    if (event == NULL || event->kind != TERN_EVENT_CONNECTED) return -1;
+    return tern__limit_value(&event->limits, limit);
 }
 
 const char *tern_limit_name(tern_limit limit)

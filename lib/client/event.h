@@ -44,4 +44,7 @@ struct tern_delivery {
 tern_event *tern__event_new(tern_event_kind kind);
 void tern__event_free(tern_event *event);
 
+/* What tern_event_limit() answers. */
+int64_t tern__limit_value(const tern__limits *limits, tern_limit limit);
+
 #endif

@@ -181,6 +181,8 @@ static void on_connected(tern_client *client, uint64_t now)
     tern__backoff_connected(&link->backoff, now);
     tern__mutex_lock(&client->lock);
     client->counters.connects++;
+    client->has_limits = true;
+    client->limits = *tern__engine_limits(client->engine);
     if (client->options.client_id[0] == '\0') {
         tern__free(client->assigned_id);
         client->assigned_id = tern__strdup(tern__engine_client_id(client->engine));

@@ -123,16 +123,35 @@ static void pump_outcomes(tern_client *client, uint64_t now)
     }
 }
 
-/* Exchanges what publishers and the engine have for each other. */
-static void sync_engine(tern_client *client)
+/* The lowest id without an outcome. One that could not be handed over yet has none. */
+static uint64_t oldest_open(const tern_client *client)
+{
+    const tern__link *link = &client->link;
+    uint64_t settled = tern__engine_settled_id(client->engine);
+    if (link->range_held && link->range.first <= settled) return link->range.first;
+    return settled + 1;
+}
+
+/* Exchanges what publishers and the engine have for each other. True: messages were dropped, whose outcomes are to be told. */
+static bool sync_engine(tern_client *client)
 {
     tern_loop *loop = client->loop;
     tern__mutex_lock(&client->lock);
     loop->found += tern__outbox_unsynced_bytes_locked(client->outbox);
-    if (tern__engine_sync_locked(client->engine) && client->room_waiters != 0)
-        tern__cond_broadcast(&client->room);
+    bool room = tern__engine_sync_locked(client->engine);
+    bool over = tern__engine_overflows(client->engine);
+    if (over) {
+        tern__mutex_unlock(&client->lock);
+        tern__engine_shed(client->engine);
+        tern__mutex_lock(&client->lock);
+        room = tern__engine_sync_locked(client->engine);
+    }
+    client->syncs++;
+    if (client->room_waiters != 0 && (room || client->options.policy != TERN_OUTBOX_BLOCK)) tern__cond_broadcast(&client->room);
+    if (client->tells_oldest) client->oldest = oldest_open(client);
     client->counters.engine = *tern__engine_stats_of(client->engine);
     tern__mutex_unlock(&client->lock);
+    return over;
 }
 
 static inline bool traces(const tern_client *client)
@@ -206,7 +225,7 @@ static void write_out(tern_client *client, uint64_t now)
             serve_again(client);
             return;
         }
-        if (atomic_load_explicit(&client->connected, memory_order_relaxed)) sync_engine(client);
+        if (atomic_load_explicit(&client->connected, memory_order_relaxed)) (void)sync_engine(client);
         tern__iov pieces[PIECES];
         size_t count = 0;
         size_t sent = 0;
@@ -315,7 +334,7 @@ static void serve(tern_client *client, uint64_t now)
     take_acks(client);
     update_pause(client, now);
     read_pending(client, now);
-    if (client->link.closing) sync_engine(client); /* what was published last drains too */
+    if (client->link.closing) (void)sync_engine(client); /* what was published last drains too */
     do {
         pump_events(client, now);
         write_out(client, now);
@@ -325,7 +344,7 @@ static void serve(tern_client *client, uint64_t now)
         detach(client);
         return;
     }
-    sync_engine(client);
+    if (sync_engine(client)) serve_again(client);
     watch(client, now);
     set_timer(client);
 }
@@ -408,10 +427,10 @@ void tern__loop_hang_up(tern_client *client, uint64_t now)
 
 bool tern__loop_abandon(tern_client *client, uint64_t now)
 {
-    sync_engine(client);
+    (void)sync_engine(client);
     int rc = tern__engine_abandon(client->engine);
     pump_outcomes(client, now);
-    sync_engine(client);
+    (void)sync_engine(client);
     return rc == 0 && !client->link.range_held;
 }
 

@@ -20,6 +20,8 @@ struct tern_client_options {
     size_t outbox_messages;
     tern_outbox_policy policy;
     uint32_t block_timeout_ms;
+    uint64_t drain_interval_us; /* 0 none */
+    uint16_t filters_per_subscribe; /* 0 any number */
     uint16_t inflight_maximum;
     size_t inbound_limit;
     uint32_t maximum_packet_size;

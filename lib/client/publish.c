@@ -55,6 +55,33 @@ static int append_blocking_locked(tern_client *client, const tern__submission *s
     }
 }
 
+/* Policies that drop: the loop looks after the outbox, which takes no more than that, and then the message is taken. */
+static int append_after_look_locked(tern_client *client, const tern__submission *submissions, size_t count, uint64_t *id)
+{
+    uint64_t seen = client->syncs;
+    client->room_waiters++;
+    tern__client_schedule(client, true);
+    while (client->syncs == seen && !client->closing) (void)tern__cond_wait_until(&client->room, &client->lock, UINT64_MAX);
+    client->room_waiters--;
+    if (client->closing) return TERN_E_CLOSED;
+    tern__outbox_let_in_locked(client->outbox, true);
+    int rc = append_locked(client, submissions, count, id);
+    tern__outbox_let_in_locked(client->outbox, false);
+    return rc;
+}
+
+/* What an append that did not simply work comes to. */
+static TERN__COLD int settle_locked(tern_client *client, int rc, const tern__submission *submissions, size_t count, uint64_t *id)
+{
+    tern_outbox_policy policy = client->options.policy;
+    if (rc == TERN_E_OUTBOX_FULL && policy == TERN_OUTBOX_BLOCK) return append_blocking_locked(client, submissions, count, id);
+    bool drops = policy == TERN_OUTBOX_DROP_OLDEST || policy == TERN_OUTBOX_DROP_NEWEST;
+    if (rc == TERN_E_OUTBOX_FULL && drops) rc = append_after_look_locked(client, submissions, count, id);
+    if (rc != TERN__OUTBOX_OVER) return rc;
+    tern__client_schedule(client, true); /* also while offline: it has something to drop */
+    return 0;
+}
+
 /* The arguments were good, and yet it is not accepted. */
 static TERN__COLD int refuse_saying(tern_client *client, int rc, const char *why)
 {
@@ -87,8 +114,7 @@ static inline int submit(tern_client *client, const tern__submission *submission
     tern__mutex_lock(&client->lock);
     if (!client->closing) {
         rc = tern__outbox_append_locked(client->outbox, submission, id);
-        if (rc == TERN_E_OUTBOX_FULL && client->options.policy == TERN_OUTBOX_BLOCK)
-            rc = append_blocking_locked(client, submission, 1, id);
+        if (rc != 0) rc = settle_locked(client, rc, submission, 1, id);
         if (rc == 0) client->counters.published_bytes += submission->publish.payload.len;
         waiting = tern__outbox_unsynced_bytes_locked(client->outbox);
     }
@@ -270,8 +296,7 @@ static int submit_all(tern_client *client, tern__submission *submissions, size_t
     tern__mutex_lock(&client->lock);
     if (!client->closing) {
         rc = append_locked(client, submissions, count, id);
-        if (rc == TERN_E_OUTBOX_FULL && client->options.policy == TERN_OUTBOX_BLOCK)
-            rc = append_blocking_locked(client, submissions, count, id);
+        if (rc != 0) rc = settle_locked(client, rc, submissions, count, id);
         for (size_t i = 0; i < count && rc == 0; i++) client->counters.published_bytes += submissions[i].publish.payload.len;
         waiting = tern__outbox_unsynced_bytes_locked(client->outbox);
     }

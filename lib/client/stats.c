@@ -65,6 +65,7 @@ static const row rows[] = {
     {"connect_failures", OF(counters.connect_failures)},
     {"disconnects", OF(counters.disconnects)},
     {"loop_wakeups", OF(loop_wakeups)},
+    {"messages_dropped", OF(counters.engine.dropped)},
 };
 
 enum { ROWS = sizeof rows / sizeof rows[0] };

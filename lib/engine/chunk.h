@@ -61,6 +61,7 @@ typedef struct tern__chunk {
     uint32_t live;       /* of those, not DONE */
     uint32_t live_bytes; /* of the packets that are still needed */
     uint32_t first_live; /* none before it is live: a hint that only grows */
+    uint32_t hole;       /* records up to the last one that was dropped: what is before it is no plain run */
     uint32_t staged;     /* records that the output points at */
     bool sealed;    /* nothing will be appended any more; as of the last sync */
     _Alignas(8) uint8_t bytes[];
@@ -82,6 +83,8 @@ struct tern__outbox {
     size_t count_peak;
     size_t max_bytes;
     size_t max_count;
+    tern_outbox_policy policy; /* constant */
+    bool let_in;     /* the next one is taken whatever the bound */
     size_t room;     /* bytes left in `tail`, 0 without one */
     size_t unsynced; /* bytes of packets that the engine does not know yet */
     uint32_t next_cap; /* of the next chunk */
@@ -93,6 +96,9 @@ struct tern__outbox {
     tern__chunk *cursor; /* where the next first transmission is; NULL: at the end of `chunks` */
     uint32_t cursor_index;
     uint64_t taken_id;   /* the last id taken over */
+    uint64_t judged_id;  /* the last one that the bound was asked about, where the policy drops */
+    size_t held_bytes;   /* as of the last sync */
+    size_t held_count;
     size_t freed_bytes;  /* to be given back at the next sync */
     size_t freed_count;
     uint64_t open;       /* entries taken over and not DONE */
@@ -104,7 +110,7 @@ struct tern__outbox {
 /* A chunk with room for `cap` bytes, records included; NULL where memory ran out. */
 tern__chunk *tern__chunk_new(size_t cap);
 
-void tern__outbox_init(tern__outbox *outbox, size_t max_bytes, size_t max_count);
+void tern__outbox_init(tern__outbox *outbox, size_t max_bytes, size_t max_count, tern_outbox_policy policy);
 void tern__outbox_deinit(tern__outbox *outbox);
 /* See tern__engine_sync_locked(). */
 bool tern__outbox_sync_locked(tern__outbox *outbox);

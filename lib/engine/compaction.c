@@ -47,6 +47,7 @@ static tern__chunk *copy_group(tern__chunk *from, uint32_t first, uint32_t end)
         copy->offset = to->len;
         to->len += entry->len;
     }
+    tern__chunk_entry(to, end - 1 - first)->unit = 0; /* the rest of its unit, if any, is over */
     to->live_bytes = to->taken_len = to->len;
     return to;
 }

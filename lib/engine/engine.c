@@ -27,7 +27,7 @@ int tern__engine_new(tern__engine **engine, const tern__engine_config *config)
     }
     e->config.client_id = e->client_id;
     e->config.pool = tern__block_pool_ref(config->pool);
-    tern__outbox_init(&e->outbox, config->outbox_bytes, config->outbox_messages);
+    tern__outbox_init(&e->outbox, config->outbox_bytes, config->outbox_messages, config->policy);
     tern__list_init(&e->outcomes.completions);
     tern__list_init(&e->requests.waiting);
     tern__list_init(&e->requests.wishes);

@@ -26,6 +26,9 @@ typedef struct tern__engine_config {
     const char *client_id; /* copied; "" lets the server assign one */
     size_t outbox_bytes;
     size_t outbox_messages; /* 0 = no bound */
+    tern_outbox_policy policy; /* those that drop are the engine's business, see tern__engine_shed() */
+    uint64_t drain_interval_us; /* between messages of a backlog; 0 = none */
+    uint16_t filters_per_subscribe; /* 0 = no limit */
     uint16_t inflight_maximum;
     uint16_t receive_maximum;
     uint16_t topic_alias_maximum;
@@ -105,6 +108,9 @@ tern__outbox *tern__engine_outbox(tern__engine *engine);
 /* Takes over what was appended, and gives back the room of what is done. Cheap when there is nothing. Returns true where
  * room was freed (a blocked publisher may go on). */
 bool tern__engine_sync_locked(tern__engine *engine);
+/* Whether the outbox is beyond its bound and the policy is to drop: to be followed by tern__engine_shed(), off the lock, and
+ * then by another sync. */
+bool tern__engine_overflows(const tern__engine *engine);
 
 /* ---- the loop's half ---- */
 
@@ -122,6 +128,9 @@ int tern__engine_recv_space(tern__engine *engine, uint8_t **data, size_t *room);
 int tern__engine_received(tern__engine *engine, size_t n, uint64_t now);
 /* Both in one, copying: for tests and small input. */
 int tern__engine_recv(tern__engine *engine, const void *data, size_t len, uint64_t now);
+
+/* Drops what the policy says until the outbox is within its bound. Right after a sync, before output. */
+void tern__engine_shed(tern__engine *engine);
 
 /* Pieces to be written next, in order; up to `max`, some 256 KiB in all; *count 0 when there is nothing. Asking again
  * without tern__engine_sent() gives the same bytes, maybe more. The pieces stay put until they were sent or closed. */
@@ -181,6 +190,7 @@ typedef struct tern__engine_stats {
     uint64_t bytes_sent;
     uint64_t bytes_received;
     uint64_t redelivered;      /* PUBLISH with DUP */
+    uint64_t dropped;          /* by the outbox's policy */
     uint64_t pings_sent;
     uint64_t inflight;         /* gauge */
     uint64_t inflight_peak;

@@ -83,7 +83,7 @@ void tern__unit_return(tern__chunk *chunk, uint32_t first);
 /* As tern__outcome_tell_unsent(), for all of a unit; the chunk may be gone afterwards. */
 void tern__unit_tell_unsent(tern__engine *e, tern__chunk *chunk, uint32_t first, uint32_t count, tern_cause cause);
 
-/* ---- compaction.c, expiry.c: keeping the outbox ---- */
+/* ---- compaction.c, expiry.c, overflow.c: keeping the outbox ---- */
 
 /* Replaces sparse chunks by small ones. Nobody but the in-flight table and the cursor may point at an entry. */
 void tern__compaction_run(tern__engine *e);
@@ -125,6 +125,17 @@ void tern__output_reset(tern__engine *e);
 
 /* ---- requests.c: subscribing and unsubscribing, and the wishes that are kept ---- */
 
+/* A request of more filters than a packet may have: its parts, and what they bring together. */
+typedef struct tern__split {
+    tern__completion *completion; /* NULL: nobody asked */
+    uint32_t parts;               /* without an end */
+    uint32_t answered;            /* filters that have a code */
+    uint32_t count;               /* filters in all */
+    int error;                    /* the first part's that failed */
+    char *reason_string;          /* the first one that came */
+    uint8_t codes[];
+} tern__split;
+
 typedef struct tern__request {
     tern__list link;
     tern__completion *completion; /* NULL: nobody asked, or it was told */
@@ -132,6 +143,8 @@ typedef struct tern__request {
     tern__buf user_properties;
     uint32_t count;
     uint32_t identifier;
+    tern__split *split; /* the whole that it is a part of, while that waits for it; NULL none */
+    uint32_t place;     /* of its first filter in the whole */
     uint16_t packet_id; /* 0: not sent on this connection */
     bool unsubscribe;
     bool repeat;        /* made by the engine, from wishes */
@@ -263,6 +276,8 @@ struct tern__engine {
     tern__receiver receiver;
     tern__keepalive keepalive;
     uint16_t redeliver; /* the next PUBLISH of the last connection to go out again; 0 none */
+    bool draining;      /* what waits goes out one by one: a backlog, and there is a rate */
+    uint64_t drain_at;  /* while draining: when the next may go */
     int32_t quota; /* QoS>0 messages that may be sent now; below 0 where more PUBRELs are owed than the server's maximum */
     uint64_t retry_at; /* when output is tried again that memory ran out for; UINT64_MAX none */
     uint64_t untold_at; /* when outcomes that memory ran out for are looked after again, where there are any */

@@ -12,7 +12,7 @@
 
 enum { FIRST_CHUNK = 2 << 10, LARGEST_CHUNK = 64 << 10 };
 
-void tern__outbox_init(tern__outbox *outbox, size_t max_bytes, size_t max_count)
+void tern__outbox_init(tern__outbox *outbox, size_t max_bytes, size_t max_count, tern_outbox_policy policy)
 {
     memset(outbox, 0, sizeof *outbox);
     tern__list_init(&outbox->fresh);
@@ -22,6 +22,7 @@ void tern__outbox_init(tern__outbox *outbox, size_t max_bytes, size_t max_count)
     outbox->next_id = 1;
     outbox->max_bytes = max_bytes;
     outbox->max_count = max_count;
+    outbox->policy = policy;
     outbox->next_cap = FIRST_CHUNK;
     outbox->form = outbox->wanted_form = TERN__V5;
 }
@@ -67,11 +68,30 @@ static TERN__COLD tern__chunk *roll_locked(tern__outbox *outbox, size_t need)
     return chunk;
 }
 
-static bool is_full_locked(const tern__outbox *outbox, size_t cost, size_t count)
+static inline bool is_beyond(const tern__outbox *outbox, size_t cost, size_t count)
 {
-    bool full = outbox->bytes + cost > outbox->max_bytes ||
-                (outbox->max_count != 0 && outbox->count + count > outbox->max_count);
-    return full && outbox->count != 0;
+    return cost > outbox->max_bytes - outbox->bytes || outbox->bytes > outbox->max_bytes ||
+           (outbox->max_count != 0 && outbox->count + count > outbox->max_count);
+}
+
+/* What does not fit: 0 where it is taken nevertheless, TERN__OUTBOX_OVER where the engine must make room for it,
+ * TERN_E_OUTBOX_FULL. Policies that drop let the bound be passed by a message, or by some, until the engine has looked. */
+static TERN__COLD int judge_locked(tern__outbox *outbox, size_t cost, size_t count)
+{
+    enum { SHARE = 8, SOME = 64 };
+    if (outbox->count == 0) return 0;
+    if (outbox->policy != TERN_OUTBOX_DROP_OLDEST && outbox->policy != TERN_OUTBOX_DROP_NEWEST) return TERN_E_OUTBOX_FULL;
+    size_t bytes = outbox->max_bytes / SHARE;
+    size_t some = outbox->max_count / SHARE > SOME ? outbox->max_count / SHARE : SOME;
+    bool within = outbox->bytes <= outbox->max_bytes && (outbox->max_count == 0 || outbox->count <= outbox->max_count);
+    bool near = outbox->bytes + cost <= outbox->max_bytes + bytes &&
+                (outbox->max_count == 0 || outbox->count + count <= outbox->max_count + some);
+    return within || near || outbox->let_in ? TERN__OUTBOX_OVER : TERN_E_OUTBOX_FULL;
+}
+
+void tern__outbox_let_in_locked(tern__outbox *outbox, bool let)
+{
+    outbox->let_in = let;
 }
 
 /* All in one look. */
@@ -139,8 +159,14 @@ static TERN__INLINED int append(tern__outbox *outbox, const tern__submission *su
     tern__publish_layout layout;
     tern__publish_measure(publish, props, form_of(outbox, props), &layout);
     if (layout.len == 0) return TERN_E_TOO_LARGE;
-    if (is_full_locked(outbox, layout.len + sizeof(tern__entry), 1)) return TERN_E_OUTBOX_FULL;
-    return put(outbox, submission, publish, props, &layout, bare, id);
+    int over = 0;
+    size_t cost = layout.len + sizeof(tern__entry);
+    if (is_beyond(outbox, cost, 1)) {
+        over = judge_locked(outbox, cost, 1);
+        if (over < 0) return over;
+    }
+    int rc = put(outbox, submission, publish, props, &layout, bare, id);
+    return rc != 0 ? rc : over;
 }
 
 int tern__outbox_append_locked(tern__outbox *outbox, const tern__submission *submission, uint64_t *id)
@@ -164,7 +190,8 @@ int tern__outbox_append_unit_locked(tern__outbox *outbox, const tern__submission
         if (layouts[i].len == 0) return TERN_E_TOO_LARGE;
         need += layouts[i].len + sizeof(tern__entry);
     }
-    if (is_full_locked(outbox, need, count)) return TERN_E_OUTBOX_FULL;
+    int over = is_beyond(outbox, need, count) ? judge_locked(outbox, need, count) : 0;
+    if (over < 0) return over;
     if (need > outbox->room && roll_locked(outbox, need) == NULL) return TERN_E_NOMEM; /* one chunk holds them all */
     for (size_t i = 0; i < count; i++) {
         const tern__submission *one = &submissions[i];
@@ -175,7 +202,7 @@ int tern__outbox_append_unit_locked(tern__outbox *outbox, const tern__submission
         chunk->special = chunk->count; /* also one that looks plain is looked at */
         tern__chunk_entry(chunk, chunk->count - 1)->unit = i + 1 < count;
     }
-    return 0;
+    return over;
 }
 
 size_t tern__outbox_unsynced_bytes_locked(const tern__outbox *outbox)
@@ -248,7 +275,7 @@ static void take_over(tern__outbox *outbox, tern__chunk *chunk)
     chunk->live += more;
     chunk->live_bytes += chunk->len - chunk->taken_len;
     chunk->taken_len = chunk->len;
-    chunk->plain_from = chunk->special;
+    chunk->plain_from = chunk->special > chunk->hole ? chunk->special : chunk->hole;
     if (chunk->earliest < outbox->earliest) outbox->earliest = chunk->earliest;
     chunk->sealed = chunk != outbox->tail;
     outbox->open += more;
@@ -274,7 +301,7 @@ static void reuse_tail(tern__outbox *outbox)
     }
     if (outbox->cursor == tail) outbox->cursor = NULL;
     tail->first_id = outbox->next_id;
-    tail->len = tail->count = tail->special = tail->taken = tail->taken_len = tail->plain_from = tail->first_live = 0;
+    tail->len = tail->count = tail->special = tail->taken = tail->taken_len = tail->plain_from = tail->first_live = tail->hole = 0;
     tail->earliest = UINT64_MAX;
     outbox->room = tail->cap;
 }
@@ -300,13 +327,18 @@ bool tern__outbox_sync_locked(tern__outbox *outbox)
     }
     reuse_tail(outbox);
     outbox->trim = false;
-    if (outbox->freed_bytes == 0 && outbox->freed_count == 0) return false;
-    outbox->bytes_peak = tern__outbox_bytes_peak_locked(outbox); /* only here it falls */
-    outbox->count_peak = tern__outbox_count_peak_locked(outbox);
-    outbox->bytes -= outbox->freed_bytes;
-    outbox->count -= outbox->freed_count;
-    outbox->freed_bytes = outbox->freed_count = 0;
-    return true;
+    bool freed = outbox->freed_bytes != 0 || outbox->freed_count != 0;
+    if (freed) {
+        outbox->bytes_peak = tern__outbox_bytes_peak_locked(outbox); /* only here it falls */
+        outbox->count_peak = tern__outbox_count_peak_locked(outbox);
+        outbox->bytes -= outbox->freed_bytes;
+        outbox->count -= outbox->freed_count;
+        outbox->freed_bytes = outbox->freed_count = 0;
+    }
+    outbox->held_bytes = outbox->bytes;
+    outbox->held_count = outbox->count;
+    if (!is_beyond(outbox, 0, 0)) outbox->judged_id = outbox->taken_id;
+    return freed;
 }
 
 /* ---- the engine's half ---- */

@@ -35,14 +35,20 @@ typedef struct tern__submission {
     tern__completion *completion; /* told the outcome, or NULL: then the delivery reports */
 } tern__submission;
 
+/* What appending answers for a message that was taken beyond the bound: the engine is to look after it soon. */
+enum { TERN__OUTBOX_OVER = 1 };
+
 /* Producer half: the owner's lock is held. Copies the message in, encoded in the outbox's present form, and gives it the
- * next id (from 1, never reused). TERN_E_OUTBOX_FULL at a bound, TERN_E_NOMEM, TERN_E_TOO_LARGE. An empty outbox takes a
+ * next id (from 1, never reused). 0 or TERN__OUTBOX_OVER (policies that drop). TERN_E_OUTBOX_FULL at a bound, TERN_E_NOMEM, TERN_E_TOO_LARGE. An empty outbox takes a
  * message of any size that MQTT can carry, so that a small bound never blocks for ever. */
 int tern__outbox_append_locked(tern__outbox *outbox, const tern__submission *submission, uint64_t *id);
 
 /* The same of several messages that go out next to each other, and none where one of them does not: all or nothing is
  * accepted, and *id is the last one's. None of them is bare. */
 int tern__outbox_append_unit_locked(tern__outbox *outbox, const tern__submission *submissions, size_t count, uint64_t *id);
+
+/* The next append is taken whatever the bound (true), under a policy that drops; or not any more. */
+void tern__outbox_let_in_locked(tern__outbox *outbox, bool let);
 
 /* Producer half: what waits and was not taken over yet (for wake-ups), and all that is held (for the bounds). */
 size_t tern__outbox_unsynced_bytes_locked(const tern__outbox *outbox);

@@ -237,7 +237,7 @@ static staging stage_entry(tern__engine *e, tern__chunk *chunk, uint32_t index, 
 static bool stage_run(tern__engine *e, tern__chunk *chunk, uint32_t index)
 {
     const tern__entry *first = tern__chunk_entry(chunk, index);
-    if (index < chunk->plain_from || !fits(e, first) || chunk->cap > e->limits.maximum_packet_size) return false;
+    if (index < chunk->plain_from || e->draining || !fits(e, first) || chunk->cap > e->limits.maximum_packet_size) return false;
     tern__segment *segment = run_segment(&e->output, chunk, index, true);
     if (segment == NULL) return false;
     uint32_t count = chunk->taken - index;
@@ -337,6 +337,23 @@ static bool is_stuck(tern__engine *e)
     return e->quota > 0 && e->inflight.used < UINT16_MAX; /* here too an answer brings the id */
 }
 
+/* The next message of a backlog, where its time has come. False: it has not, or nothing can be staged now. */
+static bool stage_drained(tern__engine *e, uint64_t now)
+{
+    tern__chunk *chunk;
+    uint32_t index;
+    if (tern__outbox_next(&e->outbox, &chunk, &index) == NULL) {
+        e->draining = false; /* that was all of it */
+        return false;
+    }
+    uint64_t sent = e->stats.messages_sent;
+    if (now < e->drain_at || !stage_next(e, now)) return false;
+    if (e->stats.messages_sent == sent) return true; /* it ended without going out */
+    bool behind = e->drain_at + e->config.drain_interval_us <= now;
+    e->drain_at = (behind ? now : e->drain_at) + e->config.drain_interval_us;
+    return true;
+}
+
 static void stage(tern__engine *e, uint64_t now)
 {
     enum { RETRY_US = 10000 };
@@ -347,9 +364,13 @@ static void stage(tern__engine *e, uint64_t now)
     e->retry_at = e->output.control.len != 0 && output->count == 0 ? now + RETRY_US : UINT64_MAX;
     if (e->phase != TERN__PHASE_OPEN) return;
     if (stage_redelivery(e, now))
-        while (output->staged < STAGE_BYTES && stage_next(e, now))
+        while (output->staged < STAGE_BYTES && (e->draining ? stage_drained(e, now) : stage_next(e, now)))
             ;
-    if (is_stuck(e)) e->retry_at = now + RETRY_US;
+    if (e->draining && now < e->drain_at) {
+        if (e->drain_at < e->retry_at) e->retry_at = e->drain_at;
+    } else if (is_stuck(e)) {
+        e->retry_at = now + RETRY_US;
+    }
     uint64_t inflight = e->inflight.publishes.count + e->inflight.releases.count;
     e->stats.inflight = inflight;
     if (inflight > e->stats.inflight_peak) e->stats.inflight_peak = inflight;

@@ -30,22 +30,78 @@ static tern__request *request_new(void)
     return request;
 }
 
-int tern__requests_add(tern__engine *e, const tern_subscription *subscription, bool unsubscribe, tern__completion *completion)
+/* A request for so many filters, which lie there in the form of SUBSCRIBE. NULL where memory ran out. */
+static tern__request *request_for(const tern_subscription *subscription, const uint8_t *filters, size_t len, uint32_t count,
+                                  bool unsubscribe)
 {
     tern__request *request = request_new();
-    if (request == NULL) return TERN_E_NOMEM;
-    int rc = tern__buf_append(&request->filters, subscription->filters.data, subscription->filters.len);
+    if (request == NULL) return NULL;
+    int rc = tern__buf_append(&request->filters, filters, len);
     if (rc == 0)
         rc = tern__buf_append(&request->user_properties, subscription->user_properties.data,
                               subscription->user_properties.len);
     if (rc != 0) {
         request_free(request);
-        return rc;
+        return NULL;
     }
-    request->completion = completion;
-    request->count = subscription->count;
+    request->count = count;
     request->identifier = subscription->identifier;
     request->unsubscribe = unsubscribe;
+    return request;
+}
+
+/* One request for every `most` filters, in order. */
+static int make_parts(const tern_subscription *subscription, bool unsubscribe, uint32_t most, tern__list *parts, uint32_t *made)
+{
+    tern__view rest = {subscription->filters.data, subscription->filters.len};
+    const uint8_t *start = rest.data;
+    tern__view filter;
+    uint32_t count = 0;
+    uint32_t place = 0;
+    while (tern__filters_next(&rest, true, &filter, NULL)) {
+        count++;
+        if (count < most && rest.len != 0) continue;
+        tern__request *part = request_for(subscription, start, (size_t)(rest.data - start), count, unsubscribe);
+        if (part == NULL) return TERN_E_NOMEM;
+        part->place = place;
+        tern__list_append(parts, &part->link);
+        (*made)++;
+        place += count;
+        count = 0;
+        start = rest.data;
+    }
+    return 0;
+}
+
+/* More filters than a packet may have: parts that end together. */
+static int add_split(tern__engine *e, const tern_subscription *subscription, bool unsubscribe, tern__completion *completion)
+{
+    tern__list parts;
+    tern__list *link;
+    tern__list_init(&parts);
+    tern__split *split = tern__calloc(1, sizeof *split + subscription->count);
+    if (split == NULL) return TERN_E_NOMEM;
+    split->completion = completion;
+    split->count = subscription->count;
+    int rc = make_parts(subscription, unsubscribe, e->config.filters_per_subscribe, &parts, &split->parts);
+    if (rc != 0) {
+        while ((link = tern__list_shift(&parts)) != NULL) request_free(request_of(link));
+        tern__free(split);
+        return rc;
+    }
+    for (link = parts.next; link != &parts; link = link->next) request_of(link)->split = split;
+    tern__list_splice(&e->requests.waiting, &parts);
+    return 0;
+}
+
+int tern__requests_add(tern__engine *e, const tern_subscription *subscription, bool unsubscribe, tern__completion *completion)
+{
+    uint32_t most = e->config.filters_per_subscribe;
+    if (most != 0 && subscription->count > most) return add_split(e, subscription, unsubscribe, completion);
+    tern__request *request =
+        request_for(subscription, subscription->filters.data, subscription->filters.len, subscription->count, unsubscribe);
+    if (request == NULL) return TERN_E_NOMEM;
+    request->completion = completion;
     tern__list_append(&e->requests.waiting, &request->link);
     return 0;
 }
@@ -57,6 +113,57 @@ static void complete(tern__engine *e, tern__request *request, int error)
     if (completion == NULL) return;
     completion->error = error;
     tern__list_append(&e->outcomes.completions, &completion->link);
+}
+
+/* Gives what the parts brought to whoever asked. */
+static void complete_split(tern__engine *e, tern__split *split)
+{
+    tern__completion *completion = split->completion;
+    if (completion == NULL) {
+        tern__free(split->reason_string);
+        return;
+    }
+    bool coded = split->answered == split->count; /* a 3.1.1 UNSUBACK has no codes */
+    completion->codes = coded ? tern__memdup(split->codes, split->count) : NULL;
+    completion->code_count = completion->codes != NULL ? split->count : 0;
+    completion->reason_string = split->reason_string;
+    completion->error = split->error != 0 ? split->error : coded && completion->codes == NULL ? TERN_E_NOMEM : 0;
+    tern__list_append(&e->outcomes.completions, &completion->link);
+}
+
+static char *reason_string(const tern__packet *packet)
+{
+    tern__prop prop;
+    if (!tern__props_has(&packet->props, TERN__PROP_REASON_STRING) ||
+        !tern__props_find(&packet->props, TERN__PROP_REASON_STRING, &prop))
+        return NULL;
+    return tern__memdup(prop.text.data, prop.text.len);
+}
+
+/* The request has its end: with the server's answer (packet), or an error. */
+static void end_request(tern__engine *e, tern__request *request, const tern__packet *packet, int error)
+{
+    tern__view codes = packet != NULL ? packet->u.suback.codes : (tern__view){NULL, 0};
+    tern__split *split = request->split;
+    request->split = NULL;
+    if (split != NULL) {
+        if (codes.len != 0) memcpy(split->codes + request->place, codes.data, codes.len);
+        split->answered += (uint32_t)codes.len;
+        if (split->error == 0) split->error = error;
+        if (packet != NULL && split->reason_string == NULL) split->reason_string = reason_string(packet);
+        if (--split->parts != 0) return;
+        complete_split(e, split);
+        tern__free(split);
+        return;
+    }
+    if (request->completion == NULL) return;
+    if (packet != NULL) {
+        request->completion->codes = codes.len != 0 ? tern__memdup(codes.data, codes.len) : NULL;
+        request->completion->code_count = request->completion->codes != NULL ? (uint32_t)codes.len : 0;
+        request->completion->reason_string = reason_string(packet);
+        if (codes.len != 0 && request->completion->codes == NULL) error = TERN_E_NOMEM;
+    }
+    complete(e, request, error);
 }
 
 /* ---- sending ---- */
@@ -159,7 +266,7 @@ int tern__requests_send(tern__engine *e)
         if (rc == TERN_E_NOMEM) return rc;
         if (rc == 0) continue;
         tern__list_remove(&request->link); /* this server will never take it */
-        complete(e, request, rc);
+        end_request(e, request, NULL, rc);
         request_free(request);
     }
     return 0;
@@ -233,7 +340,9 @@ static int renew_filter(tern__engine *e, const tern__request *wish, const uint8_
     enum { PACKET_BYTES = 32 << 10, AROUND = 16 };
     size_t limit = e->limits.maximum_packet_size < PACKET_BYTES ? e->limits.maximum_packet_size : PACKET_BYTES;
     tern__request *request = *into;
+    uint32_t most = e->config.filters_per_subscribe;
     if (request != NULL && request->filters.len + len + request->user_properties.len + AROUND > limit) request = NULL;
+    if (request != NULL && most != 0 && request->count == most) request = NULL;
     int rc = 0;
     if (request == NULL) {
         request = request_new();
@@ -310,15 +419,6 @@ void tern__requests_lost(tern__engine *e)
 
 /* ---- answers ---- */
 
-static char *reason_string(const tern__packet *packet)
-{
-    tern__prop prop;
-    if (!tern__props_has(&packet->props, TERN__PROP_REASON_STRING) ||
-        !tern__props_find(&packet->props, TERN__PROP_REASON_STRING, &prop))
-        return NULL;
-    return tern__memdup(prop.text.data, prop.text.len);
-}
-
 void tern__requests_answered(tern__engine *e, tern__slot *slot, const tern__packet *packet)
 {
     tern__request *request = slot->of.request;
@@ -326,13 +426,7 @@ void tern__requests_answered(tern__engine *e, tern__slot *slot, const tern__pack
     tern__inflight_close(&e->inflight, slot);
     tern__list_remove(&request->link);
     request->packet_id = 0;
-    if (request->completion != NULL) {
-        request->completion->codes = codes.len != 0 ? tern__memdup(codes.data, codes.len) : NULL;
-        request->completion->code_count = request->completion->codes != NULL ? (uint32_t)codes.len : 0;
-        request->completion->reason_string = reason_string(packet);
-        bool lost = codes.len != 0 && request->completion->codes == NULL;
-        complete(e, request, lost ? TERN_E_NOMEM : 0);
-    }
+    end_request(e, request, packet, 0);
     if (request->repeat) keep_answered(request, codes, false); /* a wish that is refused now is not made again */
     forget(e, request);
     if (request->unsubscribe || request->repeat) {
@@ -351,7 +445,7 @@ void tern__requests_abandon(tern__engine *e, int error)
 {
     tern__list *link;
     while ((link = tern__list_shift(&e->requests.waiting)) != NULL) {
-        complete(e, request_of(link), error);
+        end_request(e, request_of(link), NULL, error);
         request_free(request_of(link));
     }
 }
@@ -359,6 +453,14 @@ void tern__requests_abandon(tern__engine *e, int error)
 void tern__requests_deinit(tern__engine *e)
 {
     tern__list *link;
-    while ((link = tern__list_shift(&e->requests.waiting)) != NULL) request_free(request_of(link));
+    while ((link = tern__list_shift(&e->requests.waiting)) != NULL) {
+        tern__request *request = request_of(link);
+        tern__split *split = request->split;
+        if (split != NULL && --split->parts == 0) {
+            tern__free(split->reason_string);
+            tern__free(split);
+        }
+        request_free(request);
+    }
     while ((link = tern__list_shift(&e->requests.wishes)) != NULL) request_free(request_of(link));
 }

@@ -232,6 +232,8 @@ int tern__session_connack(tern__engine *e, const tern__packet *packet, uint64_t 
     /* A PUBREL that is still owed stands for a PUBLISH without its PUBCOMP: it counts. [MQTT5-4.9.0-1] [MQTT5-3.3.4-7] */
     e->quota = (int32_t)e->limits.send_maximum - (int32_t)e->inflight.releases.count;
     e->phase = TERN__PHASE_OPEN;
+    e->draining = e->config.drain_interval_us != 0;
+    e->drain_at = 0;
     if (rc == 0) rc = tern__requests_renew(e);
     if (rc == 0) rc = tern__requests_send(e);
     if (rc != 0) return tern__engine_fail(e, TERN_E_NOMEM, 0x83, 0, "out of memory");

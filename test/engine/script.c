@@ -207,7 +207,7 @@ int script_publish(script *s, uint8_t qos, const char *topic, const char *payloa
         tern__list_init(&completion->link);
     }
     int rc = tern__outbox_append_locked(tern__engine_outbox(s->engine), &submission, &id);
-    assert_true((rc == 0) == (id != 0));
+    assert_true((rc >= 0) == (id != 0));
     return rc;
 }
 

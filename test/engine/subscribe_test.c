@@ -245,6 +245,80 @@ static void a_request_over_the_servers_maximum_ends_here(void **state)
     script_free(&s);
 }
 
+static void start_split(script *s, int version)
+{
+    script_init(s, version);
+    s->config.filters_per_subscribe = 2;
+    script_start(s);
+    script_online(s, NULL);
+}
+
+/* More filters than a packet may have: several packets, answered in any order, and one end with all codes in order. A wish that
+ * is made again keeps to the number, too. [C21] */
+static void many_filters_are_split(void **state)
+{
+    (void)state;
+    const char *filters[] = {"a", "b", "c", "d", "e", NULL};
+    script s;
+    tern__completion done;
+    start_split(&s, TERN__V5);
+    ask(&s, false, filters, NULL, 0, &done);
+    script_expect(&s, "82 0B 00 01 00 00 01 'a' 00 00 01 'b' 00 82 0B 00 02 00 00 01 'c' 00 00 01 'd' 00 82 07 00 03 00 00 01 'e' 00");
+    assert_int_equal(script_recv(&s, "90 04 00 03 00 02"), 0);
+    assert_int_equal(script_recv(&s, "90 0A 00 01 05 1F 00 02 'no' 87 01"), 0);
+    assert_null(tern__engine_next_completion(s.engine));
+    assert_int_equal(script_recv(&s, "90 05 00 02 00 00 01"), 0);
+    script_ended(&s, &done);
+    assert_int_equal(done.error, 0);
+    assert_int_equal(done.code_count, 5);
+    assert_memory_equal(done.codes, "\x87\x01\x00\x01\x02", 5);
+    assert_string_equal(done.reason_string, "no");
+    free(done.codes);
+    free(done.reason_string);
+    script_offline(&s);
+    script_online(&s, NULL);
+    script_expect(&s, "82 0B 00 04 00 00 01 'e' 10 00 01 'b' 10 82 0B 00 05 00 00 01 'c' 10 00 01 'd' 10");
+    script_free(&s);
+
+    start_split(&s, TERN__V311);
+    ask(&s, true, (const char *[]){"a", "b", "c", NULL}, NULL, 0, &done);
+    script_expect(&s, "A2 08 00 01 00 01 'a' 00 01 'b' A2 05 00 02 00 01 'c'");
+    assert_int_equal(script_recv(&s, "B0 02 00 01 B0 02 00 02"), 0);
+    answered(&s, &done, 0, "", 0); /* 3.1.1 has no codes */
+    script_free(&s);
+}
+
+/* The connection breaks between two answers: what has one is kept, what has none is asked again, and the end comes once. */
+static void a_split_request_survives_a_cut(void **state)
+{
+    (void)state;
+    const char *filters[] = {"a", "b", "c", NULL};
+    script s;
+    tern__completion done;
+    script_init(&s, TERN__V311);
+    s.config.filters_per_subscribe = 2;
+    s.connect.session = TERN_SESSION_PERSISTENT;
+    script_start(&s);
+    script_online(&s, NULL);
+    ask(&s, false, filters, NULL, 0, &done);
+    script_expect(&s, "82 0A 00 01 00 01 'a' 00 00 01 'b' 00 82 06 00 02 00 01 'c' 00");
+    assert_int_equal(script_recv(&s, "90 04 00 01 00 01"), 0);
+    script_offline(&s);
+    script_online(&s, "20 02 01 00");
+    script_expect(&s, "82 06 00 03 00 01 'c' 00");
+    assert_int_equal(script_recv(&s, "90 03 00 03 02"), 0);
+    answered(&s, &done, 0, "\x00\x01\x02", 3);
+    ask(&s, false, filters, NULL, 0, &done);
+    script_drain(&s, SIZE_MAX);
+    s.out.len = 0;
+    assert_int_equal(script_recv(&s, "90 04 00 04 00 01"), 0);
+    script_offline(&s);
+    assert_int_equal(tern__engine_abandon(s.engine), 0);
+    answered(&s, &done, TERN_E_CLOSED, "", 0);
+    ask(&s, false, filters, NULL, 0, NULL); /* nobody asks, and nobody answers */
+    script_free(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,6 +331,8 @@ int main(void)
         cmocka_unit_test(the_last_request_wins),
         cmocka_unit_test(wrong_answers_end_the_link),
         cmocka_unit_test(a_request_over_the_servers_maximum_ends_here),
+        cmocka_unit_test(many_filters_are_split),
+        cmocka_unit_test(a_split_request_survives_a_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

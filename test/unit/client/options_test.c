@@ -91,7 +91,7 @@ static void ranges(void **state)
     assert_int_equal(o->outbox_messages, 7);
     assert_int_equal(tern_client_options_set_outbox_limits(o, SIZE_MAX, SIZE_MAX), 0);
     assert_int_equal(tern_client_options_set_outbox_policy(o, TERN_OUTBOX_BLOCK, 5), 0);
-    assert_int_equal(tern_client_options_set_outbox_policy(o, (tern_outbox_policy)2, 6),
+    assert_int_equal(tern_client_options_set_outbox_policy(o, (tern_outbox_policy)4, 6),
                      TERN_E_INVALID);
     assert_int_equal(tern_client_options_set_outbox_policy(o, (tern_outbox_policy)-1, 6),
                      TERN_E_INVALID);
