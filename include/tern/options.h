@@ -37,6 +37,10 @@ typedef void (*tern_log_callback)(tern_log_level level, const char *text, void *
 TERN_API int tern_client_options_new(tern_client_options **options);
 /** Frees client options; NULL does nothing. Thread: any. Blocks: no. */
 TERN_API void tern_client_options_free(tern_client_options *options);
+/** Makes a copy of client options, the caller's: for programs that make many clients which differ in
+ * little. Errors: TERN_E_INVALID, TERN_E_NOMEM. Thread: any. Blocks: no. */
+TERN_API int tern_client_options_copy(const tern_client_options *options,
+                                      tern_client_options **copy);
 /** Sets the client identifier (at most 65,535 bytes; default empty: the server assigns one).
  * Errors: TERN_E_INVALID, TERN_E_UTF8, TERN_E_TOO_LARGE, TERN_E_NOMEM. Thread: any, one at a time.
  * Blocks: no. (MQTT 5 section 3.1.3.1) */
@@ -119,6 +123,15 @@ TERN_API void tern_connection_options_free(tern_connection_options *options);
  * TERN_E_INVALID, TERN_E_URL (tern_url_error() tells where and why), TERN_E_UNSUPPORTED (a scheme
  * that this build lacks), TERN_E_NOMEM. Thread: any, one at a time. Blocks: no. */
 TERN_API int tern_connection_options_add_server(tern_connection_options *options, const char *url);
+/** Makes a copy of connection options, secrets included, the caller's. Errors: TERN_E_INVALID, TERN_E_NOMEM.
+ * Thread: any. Blocks: no. */
+TERN_API int tern_connection_options_copy(const tern_connection_options *options,
+                                          tern_connection_options **copy);
+/** Sets at which of the servers, counted from 0, the first attempt goes; beyond the last it counts on from
+ * the first (default 0). Clients of one cluster that begin at different servers share its work. Errors:
+ * TERN_E_INVALID. Thread: any, one at a time. Blocks: no. */
+TERN_API int tern_connection_options_set_first_server(tern_connection_options *options,
+                                                      size_t index);
 /** Forgets the servers added so far. Errors: TERN_E_INVALID. Thread: any, one at a time. Blocks:
  * no. */
 TERN_API int tern_connection_options_clear_servers(tern_connection_options *options);

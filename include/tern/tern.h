@@ -23,6 +23,7 @@
 #include <tern/loop.h>
 #include <tern/message.h>
 #include <tern/options.h>
+#include <tern/pool.h>
 #include <tern/subscription.h>
 #include <tern/tls.h>
 #include <tern/token.h>

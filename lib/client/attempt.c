@@ -46,7 +46,7 @@ static bool take_options(tern_client *client)
     if (pending == NULL) return link->options != NULL;
     tern_connection_options_free(link->options);
     link->options = pending;
-    link->server = 0;
+    link->server = pending->server_count != 0 ? pending->first_server % pending->server_count : 0;
     link->tried = 0;
     link->falling_back = false;
     uint64_t seed = 0;

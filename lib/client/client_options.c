@@ -34,6 +34,23 @@ int tern_client_options_new(tern_client_options **options)
     return 0;
 }
 
+int tern_client_options_copy(const tern_client_options *options, tern_client_options **copy)
+{
+    if (copy == NULL) return TERN_E_INVALID;
+    *copy = NULL;
+    if (options == NULL) return TERN_E_INVALID;
+    tern_client_options *made = tern__memdup(options, sizeof *options);
+    if (made == NULL) return TERN_E_NOMEM;
+    made->client_id = tern__strdup(options->client_id);
+    if (made->client_id == NULL) {
+        tern__free(made);
+        return TERN_E_NOMEM;
+    }
+    tern__transforms_ref(&made->transforms);
+    *copy = made;
+    return 0;
+}
+
 void tern_client_options_free(tern_client_options *options)
 {
     if (options == NULL) return;

@@ -319,3 +319,17 @@ int tern__connection_options_clone_for(const tern_connection_options *options, s
 {
     return clone_servers(options, server, 1, copy);
 }
+
+int tern_connection_options_copy(const tern_connection_options *options, tern_connection_options **copy)
+{
+    if (copy == NULL) return TERN_E_INVALID;
+    *copy = NULL;
+    return options != NULL ? tern__connection_options_clone(options, copy) : TERN_E_INVALID;
+}
+
+int tern_connection_options_set_first_server(tern_connection_options *options, size_t index)
+{
+    if (options == NULL) return TERN_E_INVALID;
+    options->first_server = index;
+    return 0;
+}

@@ -44,6 +44,7 @@ typedef struct tern__server {
 struct tern_connection_options {
     tern__server *servers;
     size_t server_count;
+    size_t first_server; /* index modulo their number */
     tern_version version;
     bool has_user_name;
     bool has_password;
