@@ -19,7 +19,7 @@ while [ $# -gt 0 ]; do
 done
 [ ${#lanes[@]} -gt 0 ] || lanes=(main asan tsan clang install docs)
 
-install_missing gcc g++ libc6-dev cmake ninja-build pkg-config libssl-dev zlib1g-dev libcjson-dev openssl libcmocka-dev mosquitto mosquitto-clients tinyproxy microsocks \
+install_missing gcc g++ libc6-dev cmake ninja-build pkg-config libssl-dev zlib1g-dev libcjson-dev openssl libcmocka-dev python3-paho-mqtt mosquitto mosquitto-clients tinyproxy microsocks \
     nginx curl util-linux python3 clang
 
 # build NAME [CMAKE-OPTION...]: configures and builds in a folder of its own.

@@ -66,6 +66,9 @@ TERN_API int tern_message_set_correlation_data(tern_message *message, const void
  * 5 section 3.3.2.3.7) */
 TERN_API int tern_message_add_user_property(tern_message *message, const char *name,
                                             const char *value);
+/** Removes every user property of that name. Errors: TERN_E_INVALID, TERN_E_STATE, TERN_E_NOT_FOUND (there
+ * was none). */
+TERN_API int tern_message_remove_user_property(tern_message *message, const char *name);
 /** Sets the mark: a number that goes with the message inside this process and is never sent. Transforms
  * use it to say what they found; copies keep it. Errors: TERN_E_INVALID, TERN_E_STATE. */
 TERN_API int tern_message_set_mark(tern_message *message, uint32_t mark);

@@ -38,6 +38,11 @@ TERN_API int tern_subscription_add_user_property(tern_subscription *subscription
 /** Number of filters; 0 for NULL. Thread: any, one at a time. Blocks: no. */
 TERN_API size_t tern_subscription_count(const tern_subscription *subscription);
 
+/** Answers 1 where a topic name matches a filter (`$share/group/` is stripped), else 0. Errors: TERN_E_INVALID,
+ * TERN_E_FILTER, TERN_E_TOPIC, TERN_E_UTF8, TERN_E_TOO_LARGE. Thread: any. Blocks: no. (MQTT 5 section
+ * 4.7) */
+TERN_API int tern_filter_matches(const char *filter, const char *topic);
+
 TERN_END_DECLS
 
 #endif

@@ -18,6 +18,7 @@
 #include <tern/attempt.h>
 #include <tern/blocking.h>
 #include <tern/client.h>
+#include <tern/compress.h>
 #include <tern/error.h>
 #include <tern/event.h>
 #include <tern/loop.h>

@@ -49,8 +49,9 @@ TERN_API uint32_t tern_outgoing_flags(const tern_outgoing *outgoing);
 /** Publishes this one instead. The message is taken over, also on failure. Errors: TERN_E_INVALID. */
 TERN_API int tern_outgoing_replace(tern_outgoing *outgoing, tern_message *message);
 /** Publishes this one right before it, as one unit with it: see tern_client_publish_unit(). It passes the
- * transforms that follow no more, and its outcome is told to nobody. The message is taken over, also on
- * failure. Errors: TERN_E_INVALID, TERN_E_TOO_LARGE (more than 15). */
+ * transforms that follow on its own, and its outcome is told to nobody. The message is taken over, also on
+ * failure. Errors: TERN_E_INVALID, TERN_E_STATE (this message goes before another itself),
+ * TERN_E_TOO_LARGE (more than 15). */
 TERN_API int tern_outgoing_precede(tern_outgoing *outgoing, tern_message *message);
 /** Says why it is about to be refused: one line for the client's error text, without "publish: ". Errors:
  * TERN_E_INVALID. */

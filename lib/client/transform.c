@@ -55,19 +55,40 @@ void tern__transforms_unref(tern__transforms *transforms)
 
 /* ---- out ---- */
 
+/* Leads outgoing->message through the transforms from `first` on. */
+static int pass(const tern__transforms *transforms, tern_client *client, size_t first, tern_outgoing *outgoing)
+{
+    int rc = 0;
+    for (size_t i = first; i < transforms->count && rc == 0; i++) {
+        const tern_transform *transform = transforms->at[i];
+        outgoing->at = i;
+        if (transform->outgoing != NULL) rc = transform->outgoing(client, outgoing, transform->user_data);
+    }
+    return rc;
+}
+
+/* What a transform put before the message passes those that follow it. */
+static int pass_companion(const tern__transforms *transforms, tern_client *client, tern_outgoing *outgoing, size_t index)
+{
+    tern_outgoing own = {.message = outgoing->before[index], .own = outgoing->before[index], .companion = true};
+    own.flags = (uint32_t)tern_message_qos(own.message) | (tern_message_retained(own.message) ? TERN_RETAIN : 0);
+    int rc = pass(transforms, client, outgoing->before_from[index], &own);
+    outgoing->before[index] = own.own;
+    memcpy(outgoing->text, own.text, sizeof own.text);
+    return rc;
+}
+
 int tern__transforms_out(const tern__transforms *transforms, tern_client *client, const tern_message *message,
                          uint32_t flags, tern_outgoing *outgoing)
 {
     outgoing->message = message;
     outgoing->own = NULL;
     outgoing->before_count = 0;
+    outgoing->companion = false;
     outgoing->flags = flags;
     outgoing->text[0] = '\0';
-    int rc = 0;
-    for (size_t i = 0; i < transforms->count && rc == 0; i++) {
-        const tern_transform *transform = transforms->at[i];
-        if (transform->outgoing != NULL) rc = transform->outgoing(client, outgoing, transform->user_data);
-    }
+    int rc = pass(transforms, client, 0, outgoing);
+    for (size_t i = 0; i < outgoing->before_count && rc == 0; i++) rc = pass_companion(transforms, client, outgoing, i);
     if (rc > 0) rc = TERN_E_INVALID; /* no error of ours */
     if (rc != 0 && outgoing->text[0] == '\0')
         snprintf(outgoing->text, sizeof outgoing->text, "a transform refused: %s", tern_strerror(rc));
@@ -104,11 +125,13 @@ int tern_outgoing_replace(tern_outgoing *outgoing, tern_message *message)
 int tern_outgoing_precede(tern_outgoing *outgoing, tern_message *message)
 {
     int rc = outgoing == NULL || message == NULL ? TERN_E_INVALID : 0;
+    if (rc == 0 && outgoing->companion) rc = TERN_E_STATE;
     if (rc == 0 && outgoing->before_count == TERN__UNIT_MAX - 1) rc = TERN_E_TOO_LARGE;
     if (rc != 0) {
         tern_message_unref(message);
         return rc;
     }
+    outgoing->before_from[outgoing->before_count] = outgoing->at + 1;
     outgoing->before[outgoing->before_count++] = message;
     return 0;
 }

@@ -22,6 +22,9 @@ struct tern_outgoing {
     const tern_message *message; /* `own`, or what the caller publishes */
     tern_message *own;           /* by a transform; NULL none */
     tern_message *before[TERN__UNIT_MAX - 1]; /* go out right before it, in this order */
+    size_t before_from[TERN__UNIT_MAX - 1];   /* the first transform that each has yet to pass */
+    size_t at;     /* the transform that is asked */
+    bool companion; /* it goes before another message itself */
     size_t before_count;
     uint32_t flags;
     char text[200]; /* why it is refused; "" where nobody said */

@@ -266,6 +266,31 @@ int tern_message_add_user_property(tern_message *message, const char *name, cons
     return 0;
 }
 
+int tern_message_remove_user_property(tern_message *message, const char *name)
+{
+    int rc = writable(message, name != NULL);
+    if (rc != 0) return rc;
+    tern__buf *props = &message->own->props;
+    tern__view rest = {props->data, props->len};
+    tern__prop prop;
+    size_t name_len = strlen(name);
+    size_t kept = 0;
+    const uint8_t *start = rest.data;
+    while (tern__props_next(&rest, &prop)) {
+        size_t len = (size_t)(rest.data - start);
+        bool same = prop.id == TERN__PROP_USER_PROPERTY && prop.name.len == name_len && memcmp(prop.name.data, name, name_len) == 0;
+        if (!same) {
+            memmove(props->data + kept, start, len);
+            kept += len;
+        }
+        start = rest.data;
+    }
+    bool found = kept != props->len;
+    props->len = kept;
+    refresh(message->own);
+    return found ? 0 : TERN_E_NOT_FOUND;
+}
+
 int tern_message_set_mark(tern_message *message, uint32_t mark)
 {
     int rc = writable(message, true);

@@ -100,3 +100,16 @@ size_t tern_subscription_count(const tern_subscription *subscription)
 {
     return subscription != NULL ? subscription->count : 0;
 }
+
+int tern_filter_matches(const char *filter, const char *topic)
+{
+    if (filter == NULL || topic == NULL) return TERN_E_INVALID;
+    size_t filter_len = strlen(filter);
+    size_t topic_len = strlen(topic);
+    size_t start = 0;
+    int rc = tern__filter_check(filter, filter_len);
+    if (rc == 0) rc = tern__topic_check(topic, topic_len);
+    if (rc != 0) return rc;
+    (void)tern__filter_shared(filter, filter_len, &start);
+    return tern__filter_match(filter + start, filter_len - start, topic, topic_len);
+}

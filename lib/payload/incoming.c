@@ -1,0 +1,136 @@
+/* Inflating what is received. What is said of a payload is a hint, its bytes are the proof; what fails is delivered as it came.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+#include <tern/message.h>
+
+#include "payload/compression.h"
+#include "platform/clock.h"
+
+static const char META[] = "/meta";
+
+/* What is known of a payload before it is looked at. */
+typedef enum saying { SAYS_NOTHING, SAYS_GZIP, SAYS_RAW } saying;
+
+static bool view_is(const char *text, size_t len, const char *want)
+{
+    return len == strlen(want) && memcmp(text, want, len) == 0;
+}
+
+static saying property_says(const tern_message *message)
+{
+    for (size_t i = 0, count = tern_message_user_property_count(message); i < count; i++) {
+        const char *name = NULL;
+        const char *value = NULL;
+        size_t name_len = 0;
+        size_t value_len = 0;
+        (void)tern_message_user_property(message, i, &name, &name_len, &value, &value_len);
+        if (!view_is(name, name_len, "content-encoding")) continue;
+        return view_is(value, value_len, "gzip") ? SAYS_GZIP : SAYS_RAW; /* some other encoding is not ours */
+    }
+    return SAYS_NOTHING;
+}
+
+/* Whether it was a meta message, whose saying is kept. A retained one says it to whoever subscribes later: then too. */
+static bool take_meta(tern_compression *compression, const tern_message *message)
+{
+    tern__meta meta;
+    const char *topic = tern_message_topic(message);
+    size_t len = tern_message_topic_length(message);
+    if (compression->form != TERN_COMPRESSION_META_TOPIC) return false;
+    if (len <= sizeof META - 1 || memcmp(topic + len - (sizeof META - 1), META, sizeof META - 1) != 0) return false;
+    bool cleared = tern_message_payload_length(message) == 0; /* of a retained message */
+    if (!cleared && !tern__meta_read(tern_message_payload(message), tern_message_payload_length(message), &meta)) return false;
+    tern__compression_count(compression, TERN__METAS, 1);
+    if (!cleared) tern__hints_put(&compression->hints, topic, len - (sizeof META - 1), &meta, tern__clock_us());
+    return true;
+}
+
+/* What a meta message said of this payload. One whose size is another's was about another message. */
+static saying meta_says(tern_compression *compression, const tern_message *message)
+{
+    tern__meta meta;
+    if (compression->form != TERN_COMPRESSION_META_TOPIC) return SAYS_NOTHING;
+    if (!tern__hints_take(&compression->hints, tern_message_topic(message), tern_message_topic_length(message), &meta,
+                          tern__clock_us()))
+        return SAYS_NOTHING;
+    if (meta.compressed) return SAYS_GZIP;
+    return SAYS_RAW;
+}
+
+static tern_compression_result result_of(int rc)
+{
+    switch (rc) {
+    case 0: return TERN_COMPRESSION_INFLATED;
+    case TERN_E_TOO_LARGE: return TERN_COMPRESSION_TOO_LARGE;
+    case TERN_E_NOMEM: return TERN_COMPRESSION_NO_MEMORY;
+    default: return TERN_COMPRESSION_DAMAGED;
+    }
+}
+
+static void count_result(tern_compression *compression, tern_compression_result result)
+{
+    static const int counters[] = {
+        [TERN_COMPRESSION_INFLATED] = TERN__INFLATED,
+        [TERN_COMPRESSION_DAMAGED] = TERN__DAMAGED,
+        [TERN_COMPRESSION_TOO_LARGE] = TERN__TOO_LARGE,
+        [TERN_COMPRESSION_MISMATCH] = TERN__MISMATCHED,
+    };
+    if (result != TERN_COMPRESSION_RAW && result != TERN_COMPRESSION_NO_MEMORY)
+        tern__compression_count(compression, counters[result], 1);
+}
+
+/* The message with what its payload stands for, marked; NULL where memory ran out. */
+static tern_message *inflated(tern_compression *compression, const tern_message *message)
+{
+    tern__buf *out = NULL;
+    tern_message *copy = NULL;
+    tern__gzip *gzip = tern__compression_take(compression);
+    int rc = gzip == NULL ? TERN_E_NOMEM
+                          : tern__gzip_inflate(gzip, tern_message_payload(message), tern_message_payload_length(message),
+                                               &compression->limits, &out);
+    tern_compression_result result = result_of(rc);
+    bool kept = tern_message_keep(message, &copy) == 0;
+    if (kept && result == TERN_COMPRESSION_INFLATED) {
+        if (tern_message_set_payload(copy, out->data, out->len) != 0) result = TERN_COMPRESSION_NO_MEMORY;
+    }
+    if (kept && result == TERN_COMPRESSION_INFLATED) {
+        (void)tern_message_remove_user_property(copy, "content-encoding"); /* untrue now */
+        (void)tern_message_remove_user_property(copy, "content-length");
+    }
+    if (kept) (void)tern_message_set_mark(copy, (uint32_t)result);
+    if (gzip != NULL) tern__compression_give(compression, gzip);
+    count_result(compression, result);
+    return kept ? copy : NULL;
+}
+
+static void mark_mismatch(tern_compression *compression, tern_incoming *incoming, const tern_message *message)
+{
+    tern_message *copy = NULL;
+    count_result(compression, TERN_COMPRESSION_MISMATCH);
+    if (tern_message_keep(message, &copy) != 0) return;
+    (void)tern_message_set_mark(copy, TERN_COMPRESSION_MISMATCH);
+    (void)tern_incoming_replace(incoming, copy);
+}
+
+void tern__compression_incoming(tern_client *client, tern_incoming *incoming, void *user_data)
+{
+    tern_compression *compression = user_data;
+    const tern_message *message = tern_incoming_message(incoming);
+    (void)client;
+    if (compression->decompression == TERN_DECOMPRESSION_OFF) return;
+    if (take_meta(compression, message)) {
+        if (!compression->deliver_meta) (void)tern_incoming_drop(incoming);
+        return;
+    }
+    saying said = property_says(message);
+    if (said == SAYS_NOTHING) said = meta_says(compression, message);
+    bool looks_so = tern__gzip_begins(tern_message_payload(message), tern_message_payload_length(message));
+    if (said == SAYS_GZIP && !looks_so) {
+        mark_mismatch(compression, incoming, message);
+        return;
+    }
+    bool guessed = said == SAYS_NOTHING && looks_so && compression->decompression == TERN_DECOMPRESSION_AUTO;
+    if (said != SAYS_GZIP && !guessed) return;
+    tern_message *copy = inflated(compression, message);
+    if (copy != NULL) (void)tern_incoming_replace(incoming, copy);
+}
