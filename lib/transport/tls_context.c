@@ -20,9 +20,10 @@ enum { READ_BUFFER = 32 << 10 };
 /* Never the terminal, which OpenSSL would ask by itself. */
 static int on_password(char *buffer, int size, int writing, void *user_data)
 {
-    const tern__tls_context *context = user_data;
+    tern__tls_context *context = user_data;
     const char *password = context->config.texts[TERN__TLS_KEY_PASSWORD];
     (void)writing;
+    context->asked = password != NULL;
     if (password == NULL || size < 0 || strlen(password) > (size_t)size) return -1;
     memcpy(buffer, password, strlen(password));
     return (int)strlen(password);
@@ -206,6 +207,7 @@ static bool set_key(tern__tls_context *context, SSL_CTX *ctx, tern__stream_failu
     const char *what = "the private key in memory";
     char text[160];
     int done = 1;
+    context->asked = false;
     if (uri != NULL) {
         snprintf(text, sizeof text, "the private key by %.*s URI", (int)strcspn(uri, ":"), uri); /* the rest may hold a PIN */
         what = text;
@@ -225,7 +227,11 @@ static bool set_key(tern__tls_context *context, SSL_CTX *ctx, tern__stream_failu
     } else {
         return true;
     }
-    return (done == 1 && SSL_CTX_check_private_key(ctx) == 1) || fail(what, failure);
+    if (done == 1) return SSL_CTX_check_private_key(ctx) == 1 || fail(what, failure);
+    (void)fail(what, failure);
+    /* A wrong password may happen to make something that looks decrypted, and is no key. */
+    if (context->asked && strstr(failure->text, "password") == NULL) tern__tls_report_password(what, failure);
+    return false;
 }
 
 static bool set_agreement(SSL_CTX *ctx, const tern__tls_config *config, tern__stream_failure *failure)

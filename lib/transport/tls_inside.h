@@ -26,6 +26,7 @@ struct tern__tls_context {
     /* Under the lock. */
     SSL_CTX *ctx;   /* NULL before the first connection */
     uint64_t stamp; /* of the files that it was made from */
+    bool asked;     /* the key that was read last is encrypted, and was given its password */
     tern__tls_session sessions[TERN__TLS_SESSIONS];
     unsigned next; /* place of the next session */
 };
@@ -74,6 +75,8 @@ int tern__tls_on_ocsp(SSL *ssl, void *argument);
 
 /* tls_report.c. `what` is the peer, or the part of the configuration, that the failure is about. Both empty OpenSSL's error queue. */
 void tern__tls_report_config(const char *what, tern__stream_failure *failure);
+/* The same where a key cannot be read that was given its password. */
+void tern__tls_report_password(const char *what, tern__stream_failure *failure);
 void tern__tls_report_handshake(const tern__tls_stream *stream, tern__stream_failure *failure);
 
 #endif

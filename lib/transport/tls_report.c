@@ -151,6 +151,12 @@ void tern__tls_report_config(const char *what, tern__stream_failure *failure)
     snprintf(failure->hint, sizeof failure->hint, "%s", hint != NULL ? hint : "");
 }
 
+void tern__tls_report_password(const char *what, tern__stream_failure *failure)
+{
+    snprintf(failure->text, sizeof failure->text, "%s: the key's password is wrong", what);
+    snprintf(failure->hint, sizeof failure->hint, "set the key's password, the right one");
+}
+
 /* ---- handshake ---- */
 
 /* The name that the certificate should have been for. */
