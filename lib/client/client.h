@@ -30,7 +30,7 @@ typedef enum tern__link_state {
     TERN__LINK_OPENING,   /* a transport attempt runs; next GREETING, WAITING, IDLE */
     TERN__LINK_GREETING,  /* CONNECT is out; next UP, WAITING, IDLE */
     TERN__LINK_UP,        /* next LEAVING, WAITING, IDLE */
-    TERN__LINK_LEAVING,   /* DISCONNECT goes out, the peer's end is awaited; next IDLE, CLOSED */
+    TERN__LINK_LEAVING,   /* DISCONNECT goes out, the peer's end is awaited; next IDLE, WAITING */
     TERN__LINK_CLOSED     /* for good */
 } tern__link_state;
 
@@ -61,6 +61,9 @@ typedef struct tern__link {
     size_t last_block;   /* capacity of the block that was handed over last */
     bool closable;       /* the engine's last bytes are in the output: flush and close */
     bool finished;       /* LEAVING: all was written, the peer's end is awaited and what it says dropped */
+    bool quieting;       /* UP: no message is begun, and a reconnect follows when all is quiet, or at quiet_until */
+    bool again;          /* LEAVING: to connect again at once */
+    uint64_t quiet_until;
     uint64_t deadline;   /* of the attempt or of leaving; UINT64_MAX none */
     uint64_t retry_at;   /* WAITING */
     bool closing;        /* tern_client_close() was called */

@@ -98,7 +98,11 @@ static void describe(const tern_client *client, tern_event_kind kind, const tern
                      failure != NULL && failure->step != TERN_STEP_NONE ? tern_step_name(failure->step) : "stopped", cause);
         break;
     case TERN_EVENT_DISCONNECTED:
-        n = snprintf(text, size, failure != NULL ? "connection to %s lost: %s" : "disconnected from %s", server, cause);
+        n = snprintf(text, size,
+                     failure != NULL ? "connection to %s lost: %s"
+                     : retry_ms >= 0 ? "disconnected from %s, to connect again as asked"
+                                     : "disconnected from %s",
+                     server, cause);
         break;
     case TERN_EVENT_STOPPED:
         n = failure != NULL ? snprintf(text, size, "stopped connecting to %s: %s", server, cause)
