@@ -18,3 +18,33 @@ void tern__base64_encode(const void *data, size_t len, char *text)
     }
     *text = '\0';
 }
+
+/* The value of a digit; -1 where it is none. */
+static int value_of(char digit)
+{
+    if (digit >= 'A' && digit <= 'Z') return digit - 'A';
+    if (digit >= 'a' && digit <= 'z') return digit - 'a' + 26;
+    if (digit >= '0' && digit <= '9') return digit - '0' + 52;
+    if (digit == '+') return 62;
+    return digit == '/' ? 63 : -1;
+}
+
+bool tern__base64_decode(const char *text, size_t len, uint8_t *data, size_t *count, size_t *bad)
+{
+    size_t padding = 0;
+    while (padding < 2 && padding < len && text[len - 1 - padding] == '=') padding++;
+    *count = 0;
+    uint32_t group = 0;
+    for (size_t at = 0; at < len - padding; at++) {
+        int value = value_of(text[at]);
+        *bad = at;
+        if (value < 0) return false;
+        group = group << 6 | (uint32_t)value;
+        if (at % 4 == 0 || *count == TERN__BASE64_BYTES(len)) continue;
+        data[(*count)++] = (uint8_t)(group >> (6 - at % 4 * 2));
+    }
+    *bad = len;
+    if (len % 4 != 0) return false;
+    *bad = len - padding;
+    return padding == 0 || (group & (padding == 1 ? 3u : 15u)) == 0; /* bits that stand for nothing are 0 */
+}

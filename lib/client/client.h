@@ -46,6 +46,7 @@ typedef struct tern__link {
     tern__backoff backoff;
     const tern_attempt *asking; /* ASKING: the question; only compared */
     tern_connection_options *own; /* of this attempt alone, by the attempt handler, until it ended or CONNACK came; NULL none */
+    char *own_hint; /* the attempt handler's, for refused credentials; NULL none */
     tern__connect *connecting;
     tern__stream *stream;
     tern__source source; /* the stream's readiness */

@@ -64,6 +64,8 @@ static const char *hint_of(const tern__link *link, const tern__failure *failure)
     if (failure->step == TERN_STEP_MQTT && failure->error == TERN_E_TIMEOUT)
         return "the port is open, but nobody answers CONNECT: is it an MQTT listener, and does it want TLS?";
     if (failure->error == TERN_E_TIMEOUT && hint_of_silence(failure->step) != NULL) return hint_of_silence(failure->step);
+    bool of_credentials = failure->reason == 0x86 || failure->reason == 0x87;
+    if (of_credentials && failure->step == TERN_STEP_MQTT && link->own_hint != NULL) return link->own_hint;
     switch (failure->reason) {
     case 0x84: return "set the protocol version that the server speaks, or leave it at auto";
     case 0x85: return "the server does not take this client identifier: use another one, or none";
