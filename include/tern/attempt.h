@@ -34,6 +34,10 @@ TERN_API tern_connection_options *tern_attempt_options(tern_attempt *attempt);
 TERN_API uint32_t tern_attempt_number(const tern_attempt *attempt);
 /** The server whose turn it is, as a URL without credentials; never NULL. */
 TERN_API const char *tern_attempt_server(const tern_attempt *attempt);
+/** Sets what the event's hint says where the server refuses the credentials of this attempt (0x86, 0x87): what
+ * the application knows of them, for instance how old they are. No secrets; NULL for none. Errors:
+ * TERN_E_INVALID, TERN_E_NOMEM. */
+TERN_API int tern_attempt_set_hint(tern_attempt *attempt, const char *text);
 /** Does not connect now: asks again after so many milliseconds. Errors: TERN_E_INVALID. */
 TERN_API int tern_attempt_postpone(tern_attempt *attempt, uint32_t delay_ms);
 /** Does not connect and stops, as a refusal that does not heal: the event STOPPED tells

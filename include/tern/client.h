@@ -48,6 +48,16 @@ TERN_API int tern_client_connect(tern_client *client, tern_token **token);
  * or that the password was replaced; the delay goes on growing where it fails. Errors: TERN_E_INVALID,
  * TERN_E_CLOSED, TERN_E_NOMEM. Thread: any. Blocks: no. */
 TERN_API int tern_client_retry(tern_client *client);
+/** Connects anew without losing anything, with the options and the attempt handler's answer of now: new
+ * credentials, for instance. No new message is begun; what is under way, in either direction, may end for up
+ * to quiesce_ms (0 = none of it waits), then DISCONNECT goes out, the session stays where it is kept, and the
+ * next attempt starts at once. An attempt that runs is given up for a new one, a wait ends, and a question to
+ * the attempt handler stands. It counts as no failure: DISCONNECTED (or CONNECT_FAILED with
+ * TERN_E_CANCELLED) tells a retry delay of 0. `*token` (token may be NULL) ends with the next CONNACK that says yes, or
+ * when connecting stops. Asked again meanwhile, the earlier deadline holds. Errors: TERN_E_INVALID,
+ * TERN_E_NOT_CONNECTED (never configured), TERN_E_STATE (not connecting), TERN_E_CLOSED, TERN_E_NOMEM. Thread: any.
+ * Blocks: no. (MQTT 5 sections 3.14, 4.1) */
+TERN_API int tern_client_reconnect(tern_client *client, uint32_t quiesce_ms, tern_token **token);
 /** Disconnects with an MQTT 5 reason code (0x00 normal, 0x04 publish the will, ...) and stops
  * reconnecting; session, subscriptions and outbox are kept, and tern_client_connect() may follow.
  * On 3.1.1 any code but 0x00 closes without DISCONNECT, which publishes the will. `*token` (token

@@ -300,6 +300,8 @@ void tern__attempt_execute(tern_client *client, tern__command *command, uint64_t
     } else {
         link->own = attempt->options;
         attempt->options = NULL;
+        link->own_hint = attempt->hint;
+        attempt->hint = NULL;
         link->own_server = tern__strdup(link->own->servers[0].uri.display); /* the event tells the wrong one without memory */
         begin(client, now);
     }
@@ -310,6 +312,8 @@ void tern__attempt_forget(tern__link *link)
 {
     tern_connection_options_free(link->own);
     link->own = NULL;
+    tern__free(link->own_hint);
+    link->own_hint = NULL;
     tern__proxy_deinit(&link->proxy);
 }
 
@@ -346,6 +350,7 @@ void tern__attempt_free(tern_attempt *attempt)
     if (attempt == NULL) return;
     tern_connection_options_free(attempt->options);
     tern__free(attempt->reason);
+    tern__free(attempt->hint);
     tern__free(attempt);
 }
 
@@ -379,6 +384,17 @@ uint32_t tern_attempt_number(const tern_attempt *attempt)
 const char *tern_attempt_server(const tern_attempt *attempt)
 {
     return attempt != NULL ? attempt->server : "";
+}
+
+int tern_attempt_set_hint(tern_attempt *attempt, const char *text)
+{
+    if (attempt == NULL) return TERN_E_INVALID;
+    char *copy = text != NULL ? tern__strdup(text) : NULL;
+    if (text != NULL && copy == NULL) return TERN_E_NOMEM;
+    if (copy != NULL) tern__log_clean(copy);
+    tern__free(attempt->hint);
+    attempt->hint = copy;
+    return 0;
 }
 
 int tern_attempt_postpone(tern_attempt *attempt, uint32_t delay_ms)

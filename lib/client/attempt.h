@@ -19,6 +19,7 @@ struct tern_attempt {
     uint32_t delay_ms;
     bool stopped;
     char *reason; /* allocated or NULL */
+    char *hint;   /* the same */
 };
 
 /* ---- on the loop's thread ---- */

@@ -290,6 +290,27 @@ int tern_client_retry(tern_client *client)
     return command != NULL ? send_command(client, command, NULL) : TERN_E_NOMEM;
 }
 
+int tern_client_reconnect(tern_client *client, uint32_t quiesce_ms, tern_token **token)
+{
+    if (token != NULL) *token = NULL;
+    int rc = tern__client_check(client);
+    if (rc != 0) return rc;
+    tern__mutex_lock(&client->lock);
+    if (!client->connecting) rc = client->configured ? TERN_E_STATE : TERN_E_NOT_CONNECTED;
+    if (client->closing) rc = TERN_E_CLOSED;
+    tern__mutex_unlock(&client->lock);
+    if (rc != 0)
+        return tern__client_fail(client, rc, "reconnect: %s",
+                                 rc == TERN_E_STATE ? "the client is not connecting: connect instead" : tern_strerror(rc));
+    tern__command *command = tern__command_new(TERN__COMMAND_RECONNECT);
+    if (command == NULL) return TERN_E_NOMEM;
+    command->deadline = tern__clock_us() + (uint64_t)quiesce_ms * 1000;
+    rc = token_for(client, command, token);
+    if (rc == 0) return send_command(client, command, token);
+    tern__command_free(command);
+    return rc;
+}
+
 int tern_client_disconnect(tern_client *client, int reason_code, tern_token **token)
 {
     if (token != NULL) *token = NULL;

@@ -30,7 +30,7 @@ typedef enum tern__link_state {
     TERN__LINK_OPENING,   /* a transport attempt runs; next GREETING, WAITING, IDLE */
     TERN__LINK_GREETING,  /* CONNECT is out; next UP, WAITING, IDLE */
     TERN__LINK_UP,        /* next LEAVING, WAITING, IDLE */
-    TERN__LINK_LEAVING,   /* DISCONNECT goes out, the peer's end is awaited; next IDLE, CLOSED */
+    TERN__LINK_LEAVING,   /* DISCONNECT goes out, the peer's end is awaited; next IDLE, WAITING */
     TERN__LINK_CLOSED     /* for good */
 } tern__link_state;
 
@@ -46,6 +46,7 @@ typedef struct tern__link {
     tern__backoff backoff;
     const tern_attempt *asking; /* ASKING: the question; only compared */
     tern_connection_options *own; /* of this attempt alone, by the attempt handler, until it ended or CONNACK came; NULL none */
+    char *own_hint; /* the attempt handler's, for refused credentials; NULL none */
     tern__connect *connecting;
     tern__stream *stream;
     tern__source source; /* the stream's readiness */
@@ -61,6 +62,9 @@ typedef struct tern__link {
     size_t last_block;   /* capacity of the block that was handed over last */
     bool closable;       /* the engine's last bytes are in the output: flush and close */
     bool finished;       /* LEAVING: all was written, the peer's end is awaited and what it says dropped */
+    bool quieting;       /* UP: no message is begun, and a reconnect follows when all is quiet, or at quiet_until */
+    bool again;          /* LEAVING: to connect again at once */
+    uint64_t quiet_until;
     uint64_t deadline;   /* of the attempt or of leaving; UINT64_MAX none */
     uint64_t retry_at;   /* WAITING */
     bool closing;        /* tern_client_close() was called */

@@ -14,6 +14,7 @@ typedef enum tern__command_kind {
     TERN__COMMAND_RETRY,
     TERN__COMMAND_ATTEMPT, /* an answer of the attempt handler */
     TERN__COMMAND_DISCONNECT,
+    TERN__COMMAND_RECONNECT,
     TERN__COMMAND_CLOSE,
     TERN__COMMAND_SUBSCRIBE,
     TERN__COMMAND_UNSUBSCRIBE,
@@ -27,7 +28,7 @@ typedef struct tern__command {
     tern_subscription *subscription; /* SUBSCRIBE, UNSUBSCRIBE: owned */
     int reason;                      /* DISCONNECT */
     bool drain;                      /* CLOSE */
-    uint64_t deadline;               /* CLOSE */
+    uint64_t deadline;               /* CLOSE, RECONNECT */
 } tern__command;
 
 /* NULL where memory ran out. */

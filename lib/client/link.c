@@ -60,6 +60,7 @@ void tern__link_stop(tern_client *client, const tern__failure *failure)
     tern__link *link = &client->link;
     tern__attempt_end(link);
     atomic_store(&client->asking, false);
+    link->quieting = link->again = false;
     link->state = TERN__LINK_IDLE;
     link->deadline = link->retry_at = UINT64_MAX;
     link->attempt = 0;
@@ -121,6 +122,20 @@ static bool still_drains(const tern_client *client, uint64_t now)
     return link->draining && now < link->close_deadline && tern__engine_open_count(client->engine) != 0;
 }
 
+/* The application wants another connection: what there is ends, which is no failure, and the next attempt starts at once. */
+static void start_over(tern_client *client, bool was_up, uint64_t now)
+{
+    tern__link *link = &client->link;
+    const tern__failure given_up = {.error = TERN_E_CANCELLED, .reason = -1, .text = "given up for a new attempt, as asked"};
+    link->again = false;
+    link->deadline = UINT64_MAX;
+    link->state = TERN__LINK_WAITING;
+    link->retry_at = now;
+    tern__report(client, was_up ? TERN_EVENT_DISCONNECTED : TERN_EVENT_CONNECT_FAILED, was_up ? NULL : &given_up, 0);
+    tern__attempt_end(link);
+    if (was_up) link->attempt = 0;
+}
+
 void tern__link_lost(tern_client *client, const tern__failure *failure, uint64_t now)
 {
     tern__link *link = &client->link;
@@ -133,6 +148,12 @@ void tern__link_lost(tern_client *client, const tern__failure *failure, uint64_t
     tern_event_kind kind = was_up ? TERN_EVENT_DISCONNECTED : TERN_EVENT_CONNECT_FAILED;
     count_end(client, was_up);
     if (was_up) tern__backoff_lost(&link->backoff, now);
+    bool asked = link->quieting || link->again;
+    link->quieting = false;
+    if (state == TERN__LINK_LEAVING && link->again && (!link->closing || still_drains(client, now))) {
+        start_over(client, true, now);
+        return;
+    }
     if (state == TERN__LINK_LEAVING || failure->error == TERN_E_CANCELLED) {
         tern__report(client, kind, was_up ? NULL : failure, -1);
         tern__link_stop(client, NULL);
@@ -145,7 +166,7 @@ void tern__link_lost(tern_client *client, const tern__failure *failure, uint64_t
     if (told.fatal && tern__attempt_may_heal(client, &told)) told.fatal = false;
     bool final = done || (!again && told.fatal && !link->options->retry_refused);
     size_t server = link->server;
-    int64_t delay = final ? -1 : again ? 0 : plan_retry(link, was_up);
+    int64_t delay = final ? -1 : again || asked ? 0 : plan_retry(link, was_up);
     size_t next = link->server;
     link->server = server; /* the report is about the one that failed */
     tern__report(client, kind, &told, delay);
@@ -271,16 +292,38 @@ static void leave(tern_client *client, int reason, bool expire_session, uint64_t
     case TERN__LINK_OPENING:
     case TERN__LINK_GREETING: leave_done(client, now); break;
     case TERN__LINK_UP:
+        link->quieting = false;
         link->state = TERN__LINK_LEAVING;
         link->deadline = deadline;
         tern__engine_disconnect(client->engine, reason, expire_session, now);
         break;
     case TERN__LINK_ASKING:
     case TERN__LINK_WAITING: tern__link_stop(client, NULL); break;
+    case TERN__LINK_LEAVING: link->again = false; break;
     case TERN__LINK_IDLE:
-    case TERN__LINK_LEAVING:
     case TERN__LINK_CLOSED: break;
     }
+}
+
+/* What is on its way may end first, until the deadline; an attempt that runs is given up for one with the options of now. */
+static void execute_reconnect(tern_client *client, const tern__command *command, uint64_t now)
+{
+    tern__link *link = &client->link;
+    bool over = link->state == TERN__LINK_IDLE || link->state == TERN__LINK_CLOSED;
+    if (over || (link->state == TERN__LINK_LEAVING && !link->again)) { /* meanwhile it was told to stop */
+        tern__token_finish_error(command->token, TERN_E_CANCELLED, NULL);
+        return;
+    }
+    if (command->token != NULL) tern__list_append(&link->connects, &command->token->link);
+    if (link->state == TERN__LINK_WAITING) link->retry_at = now;
+    if (link->state == TERN__LINK_OPENING || link->state == TERN__LINK_GREETING) {
+        tern__loop_hang_up(client, now);
+        start_over(client, false, now);
+    }
+    if (link->state != TERN__LINK_UP) return; /* what the attempt handler is asked about is the new attempt */
+    if (!link->quieting || command->deadline < link->quiet_until) link->quiet_until = command->deadline;
+    link->quieting = true;
+    tern__engine_hold(client->engine);
 }
 
 static void execute_connect(tern_client *client, tern_token *token, uint64_t now)
@@ -335,6 +378,7 @@ void tern__link_execute(tern_client *client, tern__command *command, uint64_t no
         link->disconnect_token = command->token;
         leave(client, command->reason, false, now + LEAVE_MS * 1000u, now);
         break;
+    case TERN__COMMAND_RECONNECT: execute_reconnect(client, command, now); break;
     case TERN__COMMAND_CLOSE: execute_close(client, command, now); return; /* part of the client */
     case TERN__COMMAND_SUBSCRIBE:
     case TERN__COMMAND_UNSUBSCRIBE: execute_request(client, command, now); break;
@@ -403,10 +447,22 @@ static void progress_leave(tern_client *client, uint64_t now)
     if (now >= link->deadline || (written && !link->finished && !tern__loop_finish(client, now))) leave_done(client, now);
 }
 
+/* All is quiet, or has had its time: the session stays at the server, and the next connection goes on with it. */
+static bool progress_quiet(tern_client *client, uint64_t now)
+{
+    tern__link *link = &client->link;
+    if (!link->quieting || link->state != TERN__LINK_UP) return false;
+    if (now < link->quiet_until && !tern__engine_is_quiet(client->engine)) return false;
+    leave(client, 0, false, now + LEAVE_MS * 1000u, now);
+    link->again = true;
+    return true;
+}
+
 bool tern__link_progress(tern_client *client, uint64_t now)
 {
     tern__link *link = &client->link;
     finish_flushes(client);
+    if (progress_quiet(client, now)) return true;
     if (link->state == TERN__LINK_LEAVING) progress_leave(client, now);
     if (link->disconnect_token != NULL && link->state == TERN__LINK_IDLE) {
         tern__token_finish_error(link->disconnect_token, 0, NULL);
@@ -441,6 +497,7 @@ uint64_t tern__link_deadline(const tern_client *client)
     const tern__link *link = &client->link;
     uint64_t deadline = link->deadline;
     if (link->state == TERN__LINK_WAITING && link->retry_at < deadline) deadline = link->retry_at;
+    if (link->quieting && link->quiet_until < deadline) deadline = link->quiet_until;
     if (link->closing && link->state != TERN__LINK_LEAVING && link->close_deadline < deadline)
         deadline = link->close_deadline;
     if (link->connecting != NULL && tern__connect_deadline(link->connecting) < deadline)

@@ -64,6 +64,8 @@ static const char *hint_of(const tern__link *link, const tern__failure *failure)
     if (failure->step == TERN_STEP_MQTT && failure->error == TERN_E_TIMEOUT)
         return "the port is open, but nobody answers CONNECT: is it an MQTT listener, and does it want TLS?";
     if (failure->error == TERN_E_TIMEOUT && hint_of_silence(failure->step) != NULL) return hint_of_silence(failure->step);
+    bool of_credentials = failure->reason == 0x86 || failure->reason == 0x87;
+    if (of_credentials && failure->step == TERN_STEP_MQTT && link->own_hint != NULL) return link->own_hint;
     switch (failure->reason) {
     case 0x84: return "set the protocol version that the server speaks, or leave it at auto";
     case 0x85: return "the server does not take this client identifier: use another one, or none";
@@ -98,7 +100,11 @@ static void describe(const tern_client *client, tern_event_kind kind, const tern
                      failure != NULL && failure->step != TERN_STEP_NONE ? tern_step_name(failure->step) : "stopped", cause);
         break;
     case TERN_EVENT_DISCONNECTED:
-        n = snprintf(text, size, failure != NULL ? "connection to %s lost: %s" : "disconnected from %s", server, cause);
+        n = snprintf(text, size,
+                     failure != NULL ? "connection to %s lost: %s"
+                     : retry_ms >= 0 ? "disconnected from %s, to connect again as asked"
+                                     : "disconnected from %s",
+                     server, cause);
         break;
     case TERN_EVENT_STOPPED:
         n = failure != NULL ? snprintf(text, size, "stopped connecting to %s: %s", server, cause)

@@ -79,6 +79,7 @@ void tern__engine_closed(tern__engine *e, uint64_t now)
     bool was_open = e->session.exists;
     e->phase = TERN__PHASE_CLOSED;
     e->redeliver = 0;
+    e->held = false;
     e->retry_at = UINT64_MAX;
     tern__output_reset(e);
     tern__requests_lost(e);
@@ -164,6 +165,22 @@ void tern__engine_disconnect(tern__engine *e, int reason, bool expire_session, u
     bool expire = expire_session && v5 && e->limits.session_expiry != 0;
     if (!v5 && reason != 0) return; /* 3.1.1 has but one DISCONNECT; closing without it publishes the will */
     (void)send_disconnect(e, (uint8_t)reason, expire); /* without memory the link closes without it */
+}
+
+void tern__engine_hold(tern__engine *e)
+{
+    if (e->phase == TERN__PHASE_OPEN) e->held = true;
+}
+
+bool tern__engine_is_quiet(const tern__engine *e)
+{
+    tern__chunk *chunk;
+    uint32_t index;
+    const tern__entry *next = tern__outbox_next((tern__outbox *)(uintptr_t)&e->outbox, &chunk, &index);
+    bool in_unit = next != NULL && next->bound; /* the rest of a unit goes out with its first */
+    bool written = e->output.count == 0 && e->output.control.len == 0;
+    bool answered = e->inflight.used == 0 && e->redeliver == 0 && !e->requests.stalled;
+    return written && answered && !in_unit && e->acks.head == e->acks.tail && e->acks.open == 0;
 }
 
 /* Every message that is left gets its last outcome; chunks go with their last entries. */

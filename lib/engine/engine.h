@@ -158,6 +158,11 @@ void tern__engine_disconnect(tern__engine *engine, int reason, bool expire_sessi
  * The transport must be closed. 0, or TERN_E_NOMEM: call again. */
 int tern__engine_abandon(tern__engine *engine);
 
+/* Until the connection ends no message is begun; what was begun, requests and acknowledgements go on. */
+void tern__engine_hold(tern__engine *engine);
+/* Whether nothing is on its way: all that was begun has its answer, all that was received is acknowledged, no byte is left. */
+bool tern__engine_is_quiet(const tern__engine *engine);
+
 /* Timers: keepalive, expiry. deadline is when tick is wanted next; UINT64_MAX = never. */
 void tern__engine_tick(tern__engine *engine, uint64_t now);
 uint64_t tern__engine_deadline(const tern__engine *engine);

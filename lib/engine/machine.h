@@ -276,6 +276,7 @@ struct tern__engine {
     tern__receiver receiver;
     tern__keepalive keepalive;
     uint16_t redeliver; /* the next PUBLISH of the last connection to go out again; 0 none */
+    bool held;          /* no message is begun on this connection any more */
     bool draining;      /* what waits goes out one by one: a backlog, and there is a rate */
     uint64_t drain_at;  /* while draining: when the next may go */
     int32_t quota; /* QoS>0 messages that may be sent now; below 0 where more PUBRELs are owed than the server's maximum */

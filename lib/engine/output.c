@@ -323,6 +323,16 @@ static bool stage_redelivery(tern__engine *e, uint64_t now)
     return e->redeliver == 0;
 }
 
+/* Whether the log's next message may be begun: while messages are held, the rest of a unit alone. */
+static bool may_begin(tern__engine *e)
+{
+    tern__chunk *chunk;
+    uint32_t index;
+    if (!e->held) return true;
+    const tern__entry *entry = tern__outbox_next(&e->outbox, &chunk, &index);
+    return entry != NULL && entry->bound;
+}
+
 /* Whether there is something to be sent that could be sent now, were there memory for it. */
 static bool is_stuck(tern__engine *e)
 {
@@ -332,6 +342,7 @@ static bool is_stuck(tern__engine *e)
     if (e->output.control.len != 0) return true;
     if (e->requests.stalled && e->inflight.used < UINT16_MAX) return true; /* else an answer brings the id that it waits for */
     if (e->redeliver != 0) return e->quota > 0;
+    if (!may_begin(e)) return false;
     const tern__entry *entry = tern__outbox_next(&e->outbox, &chunk, &index);
     if (entry == NULL || entry->qos == 0) return entry != NULL;
     return e->quota > 0 && e->inflight.used < UINT16_MAX; /* here too an answer brings the id */
@@ -364,7 +375,7 @@ static void stage(tern__engine *e, uint64_t now)
     e->retry_at = e->output.control.len != 0 && output->count == 0 ? now + RETRY_US : UINT64_MAX;
     if (e->phase != TERN__PHASE_OPEN) return;
     if (stage_redelivery(e, now))
-        while (output->staged < STAGE_BYTES && (e->draining ? stage_drained(e, now) : stage_next(e, now)))
+        while (output->staged < STAGE_BYTES && may_begin(e) && (e->draining ? stage_drained(e, now) : stage_next(e, now)))
             ;
     if (e->draining && now < e->drain_at) {
         if (e->drain_at < e->retry_at) e->retry_at = e->drain_at;
