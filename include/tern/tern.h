@@ -16,6 +16,7 @@
 #define TERN_TERN_H
 
 #include <tern/attempt.h>
+#include <tern/aws.h>
 #include <tern/azure.h>
 #include <tern/batch.h>
 #include <tern/blocking.h>

@@ -216,7 +216,11 @@ static int set_limits(tern_azure_options *options)
     char *events = path != NULL ? tern__azure_join(parts) : NULL;
     const char *topics[] = {events, "$iothub/twin/GET/?$rid=", "$iothub/twin/PATCH/properties/reported/?$rid=",
                             "$iothub/methods/res/"};
-    const tern__service_limits limits = {"Azure IoT Hub", MESSAGE_MAXIMUM, 1, false, topics, sizeof topics / sizeof topics[0]};
+    const tern__service_limits limits = {.service = "Azure IoT Hub",
+                                         .maximum_bytes = MESSAGE_MAXIMUM,
+                                         .maximum_qos = 1,
+                                         .topics = topics,
+                                         .topic_count = sizeof topics / sizeof topics[0]};
     tern_transform *transform = NULL;
     int rc = events != NULL ? tern__service_limits_transform(&transform, &limits) : TERN_E_NOMEM;
     if (rc == 0) rc = tern_client_options_add_transform(options->client, transform);

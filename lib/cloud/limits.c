@@ -23,6 +23,16 @@ static bool is_known(const tern__service_limits *limits, const char *topic)
     return limits->topics == NULL;
 }
 
+static unsigned slashes_of(const tern__service_limits *limits, const char *topic)
+{
+    enum { FREE = 3 /* "$aws/rules/name/" */ };
+    unsigned count = 0;
+    const char *prefix = limits->free_prefix;
+    for (const char *at = topic; (at = strchr(at, '/')) != NULL; at++) count++;
+    bool is_free = prefix != NULL && strncmp(topic, prefix, strlen(prefix)) == 0;
+    return !is_free ? count : count > FREE ? count - FREE : 0;
+}
+
 static int check(const tern__service_limits *limits, const tern_message *message, char *why, size_t size)
 {
     size_t bytes = tern_message_topic_length(message) + tern_message_payload_length(message);
@@ -34,7 +44,20 @@ static int check(const tern__service_limits *limits, const tern_message *message
         snprintf(why, size, "%s keeps no retained messages", limits->service);
         return TERN_E_UNSUPPORTED;
     }
-    if (bytes > limits->maximum_bytes) {
+    if (limits->maximum_payload != 0 && tern_message_payload_length(message) > limits->maximum_payload) {
+        snprintf(why, size, "%s takes payloads of %zu bytes at most, and this one has %zu", limits->service,
+                 limits->maximum_payload, tern_message_payload_length(message));
+        return TERN_E_TOO_LARGE;
+    }
+    if (limits->maximum_topic != 0 && tern_message_topic_length(message) > limits->maximum_topic) {
+        snprintf(why, size, "%s takes topics of %zu bytes at most", limits->service, limits->maximum_topic);
+        return TERN_E_TOO_LARGE;
+    }
+    if (limits->maximum_slashes != 0 && slashes_of(limits, tern_message_topic(message)) > limits->maximum_slashes) {
+        snprintf(why, size, "%s takes topics with %u slashes at most", limits->service, limits->maximum_slashes);
+        return TERN_E_TOPIC;
+    }
+    if (limits->maximum_bytes != 0 && bytes > limits->maximum_bytes) {
         snprintf(why, size, "%s takes no more than %zu bytes, and topic and payload have %zu", limits->service,
                  limits->maximum_bytes, bytes);
         return TERN_E_TOO_LARGE;

@@ -10,7 +10,11 @@
 /* The limits of a service; copied. */
 typedef struct tern__service_limits {
     const char *service;        /* its name; static */
-    size_t maximum_bytes;       /* of topic and payload together */
+    size_t maximum_bytes;       /* of topic and payload together; 0 any */
+    size_t maximum_payload;     /* bytes; 0 any */
+    size_t maximum_topic;       /* bytes; 0 any */
+    unsigned maximum_slashes;   /* of a topic; 0 any */
+    const char *free_prefix;    /* slashes of what begins so count from the fourth on; static, NULL none */
     int maximum_qos;
     bool retain;                /* whether messages may be retained */
     const char *const *topics;  /* what topics may begin with; NULL: any */
