@@ -7,7 +7,7 @@
  *
  * Callbacks run where the client's callbacks run, and what they are given is borrowed until they return.
  * Payloads are bytes: the service's JSON is the application's business. In a build without TLS
- * tern_azure_options_new() answers TERN_E_UNSUPPORTED. docs/clouds.md has the whole story.
+ * tern_azure_options_new() answers TERN_E_UNSUPPORTED. docs/azure.md has the whole story.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TERN_AZURE_H
 #define TERN_AZURE_H

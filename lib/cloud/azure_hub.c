@@ -11,7 +11,7 @@
 
 static const char desired_filter[] = "$iothub/twin/PATCH/properties/desired/#";
 static const char method_filter[] = "$iothub/methods/POST/#";
-static const char method_topic[] = "$iothub/methods/POST/";
+enum { BEFORE_NAME = sizeof "$iothub/methods/POST/" - 1 }; /* of a method, in its topic */
 
 /* A copy of the handlers of now: callbacks run under no lock. */
 static tern__azure_handlers handlers_of(tern_azure_hub *hub)
@@ -62,7 +62,7 @@ static void on_desired(tern_client *client, const tern_message *message, void *u
 static void read_method(const char *topic, tern__buf *name, tern_azure_method *method)
 {
     size_t id_len;
-    const char *at = topic + sizeof method_topic - 1;
+    const char *at = topic + BEFORE_NAME;
     const char *id = tern__azure_query(at, "$rid", &id_len);
     int rc = tern__percent_decode(name, at, strcspn(at, "/"));
     if (rc == 0) rc = tern__buf_append(name, "", 1);

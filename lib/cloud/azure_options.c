@@ -65,10 +65,8 @@ void tern_azure_options_free(tern_azure_options *options)
 
 int tern_azure_connection_string_error(const char *connection_string, char *buffer, size_t size)
 {
-    if (buffer != NULL && size != 0) buffer[0] = '\0';
-    if (connection_string == NULL) return TERN_E_INVALID;
     tern__connection_string parsed;
-    int rc = tern__connection_string_parse(connection_string, &parsed, buffer, size);
+    int rc = tern__connection_string_parse(connection_string != NULL ? connection_string : "", &parsed, buffer, size);
     tern__connection_string_deinit(&parsed);
     return rc;
 }

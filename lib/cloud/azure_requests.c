@@ -10,7 +10,7 @@
 #include "base/alloc.h"
 #include "cloud/azure.h"
 
-static const char answers[] = "$iothub/twin/res/";
+enum { BEFORE_STATUS = sizeof "$iothub/twin/res/" - 1 }; /* in an answer's topic */
 
 /* Shared by the list of its hub, while it has no answer, and its timer. */
 typedef struct request {
@@ -113,7 +113,7 @@ static void on_time(tern_client *client, int due, void *user_data)
 static bool read_answer(const char *topic, tern_azure_response *response, uint64_t *id)
 {
     uint64_t status;
-    const char *at = topic + sizeof answers - 1;
+    const char *at = topic + BEFORE_STATUS;
     if (!read_number(at, strcspn(at, "/"), &status) || status > INT32_MAX) return false;
     if (!tern__azure_query_number(topic, "$rid", id)) return false;
     if (!tern__azure_query_number(topic, "$version", &response->version)) response->version = 0;

@@ -54,11 +54,43 @@ static void every_group_of_bits_has_its_letter(void **state)
     assert_string_equal(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
 }
 
+/* RFC 4648 section 10, and every text that is not of its kind. */
+static void texts_are_decoded(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        const char *data; /* NULL: none */
+        size_t bad;
+    } rows[] = {
+        {"", "", 0},           {"Zg==", "f", 0},       {"Zm8=", "fo", 0},     {"Zm9v", "foo", 0},     {"Zm9vYg==", "foob", 0},
+        {"Zm9vYmFy", "foobar", 0}, {"Zg=", NULL, 3},   {"Zg", NULL, 2},       {"Z", NULL, 1},         {"Zm9vY", NULL, 5},
+        {"Zm9vYmF", NULL, 7},  {"Zh==", NULL, 2},      {"Zm9=", NULL, 3},     {"====", NULL, 0},      {"Z===", NULL, 1},
+        {"Zm 9", NULL, 2},     {"Zg==Zg==", NULL, 2},  {"Zm9-", NULL, 3},     {"\xC3\xBCxx", NULL, 0}, {"=", NULL, 1},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint8_t data[16];
+        size_t count = 99;
+        size_t bad = 0;
+        memset(data, 0xEE, sizeof data);
+        bool fine = tern__base64_decode(rows[i].text, strlen(rows[i].text), data, &count, &bad);
+        assert_int_equal(fine, rows[i].data != NULL);
+        assert_int_equal(data[TERN__BASE64_BYTES(strlen(rows[i].text))], 0xEE);
+        if (!fine) {
+            assert_int_equal(bad, rows[i].bad);
+            continue;
+        }
+        assert_int_equal(count, strlen(rows[i].data));
+        assert_memory_equal(data, rows[i].data, count);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_texts_are_encoded),
         cmocka_unit_test(every_group_of_bits_has_its_letter),
+        cmocka_unit_test(texts_are_decoded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
