@@ -137,14 +137,14 @@ static ssize_t take_request(sink_ws *ws, int fd, uint8_t *data, size_t length)
 static size_t head_length(const uint8_t *head)
 {
     unsigned length = head[1] & 0x7Fu;
-    return 2 + (length < 126 ? 0u : length == 126 ? 2u : 8u) + 4;
+    return 2 + (length < 126 ? 0u : length == 126 ? 2u : 8u) + ((head[1] & MASKED) != 0 ? 4u : 0u);
 }
 
 /* The header is complete: what it says, and whether a client may say it. */
 static void begin_frame(sink_ws *ws)
 {
     unsigned opcode = ws->head[0] & 15u, length = ws->head[1] & 0x7Fu;
-    size_t extra = head_length(ws->head) - 6;
+    size_t extra = length < 126 ? 0 : length == 126 ? 2 : 8;
     bool control = (opcode & 8) != 0, fin = (ws->head[0] & FIN) != 0;
     ws->left = extra == 0 ? length : 0;
     for (size_t i = 0; i < extra; i++)
