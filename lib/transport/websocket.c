@@ -334,6 +334,11 @@ static size_t take_header(websocket *self, const uint8_t *data, size_t len)
     size_t at = 0;
     size_t used;
     int rc = TERN_E_AGAIN;
+    if (in->head_len == 0) {
+        rc = tern__ws_decode(data, len, &in->frame, &used, &fault.why);
+        in->head_len = at = used;
+    }
+    /* One that is cut is put together byte by byte. */
     while (at < len && rc == TERN_E_AGAIN) {
         in->head[in->head_len++] = data[at++];
         rc = tern__ws_decode(in->head, in->head_len, &in->frame, &used, &fault.why);
@@ -426,6 +431,22 @@ static int read_some(tern__stream *stream, void *data, size_t len, size_t *n)
     return self->phase == ENDED ? self->end : TERN_E_AGAIN;
 }
 
+/* Room for `need` bytes in the buffer, which is empty. What went out of the smaller one was masked, but
+ * the mask lies beside it: a password in a CONNECT must not stay in freed memory. */
+static int grow_out(tern__buf *out, size_t need)
+{
+    tern__buf larger;
+    assert(out->len == 0 && "nothing is due where a frame is made");
+    if (need <= out->cap) return 0;
+    tern__buf_init(&larger);
+    int rc = tern__buf_reserve(&larger, need);
+    if (rc != 0) return rc;
+    tern__cleanse(out->data, out->cap);
+    tern__buf_deinit(out);
+    *out = larger;
+    return 0;
+}
+
 /* How much of the pieces the next frame takes. */
 static size_t frame_len(websocket *self, const tern__iov *iov, size_t count)
 {
@@ -435,7 +456,7 @@ static size_t frame_len(websocket *self, const tern__iov *iov, size_t count)
         total += iov[i].len < FRAME_MAX - total ? iov[i].len : FRAME_MAX - total;
     assert(total != 0 && "a frame of nothing is never asked for");
     /* Without memory for a large frame it becomes a smaller one. */
-    return tern__buf_reserve(out, total + AROUND) == 0 ? total : out->cap - AROUND;
+    return grow_out(out, total + AROUND) == 0 ? total : out->cap - AROUND;
 }
 
 static int write_some(tern__stream *stream, const tern__iov *iov, size_t count, size_t *n)

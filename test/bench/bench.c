@@ -294,7 +294,7 @@ static void usage(const char *program)
 {
     fprintf(stderr,
             "usage: %s --port P --work pub|sub|roundtrip|latency|offline|idle|handshake [--qos Q] [--payload BYTES]\n"
-            "       [--count N] [--window W | --burst] [--idle-ms MS] [--tls CAFILE [--resume]] [--stats]\n",
+            "       [--count N] [--window W | --burst] [--idle-ms MS] [--tls CAFILE [--resume] | --ws] [--stats]\n",
             program);
     exit(2);
 }
@@ -307,7 +307,8 @@ static void parse(bench *b, int argc, char **argv)
         {"qos", required_argument, NULL, 'q'},     {"payload", required_argument, NULL, 'l'},
         {"count", required_argument, NULL, 'n'},   {"window", required_argument, NULL, 'W'},
         {"burst", no_argument, NULL, 'b'},         {"idle-ms", required_argument, NULL, 'i'},
-        {"stats", no_argument, NULL, 's'},         {NULL, 0, NULL, 0},
+        {"stats", no_argument, NULL, 's'},         {"ws", no_argument, NULL, 'S'},
+        {NULL, 0, NULL, 0},
     };
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -322,6 +323,7 @@ static void parse(bench *b, int argc, char **argv)
         case 's': b->stats = true; break;
         case 't': b->ca = optarg; break;
         case 'r': b->resume = true; break;
+        case 'S': b->websocket = true; break;
         case 'i': b->idle_ms = (unsigned)atoi(optarg); break;
         default: usage(argv[0]);
         }

@@ -45,6 +45,7 @@ struct bench {
     const char *work;
     uint16_t port;
     const char *ca; /* the sink speaks TLS with a certificate of this authority (a file); NULL: it does not */
+    bool websocket; /* the sink speaks WebSocket */
     bool resume;    /* handshakes may resume an earlier session */
     int qos;
     size_t payload_length;

@@ -19,6 +19,8 @@ FULL_SECONDS, QUICK_SECONDS = 1.5, 0.12  # one run's length
 FIRST_COUNT = {"roundtrip": 200, "handshake": 50}  # of the run that finds out how many messages fill that time
 ASYNC = ["tern", "libmosquitto", "paho-async", "raw"]
 TLS = ["tern", "libmosquitto", "paho-async"]
+WEBSOCKET = ["tern", "paho-async"]
+NO_WEBSOCKET = "no WebSocket"  # of libmosquitto 2.0 in Debian, which is built without
 ALL = ["tern", "libmosquitto", "paho-async", "paho-sync", "raw"]
 
 
@@ -26,15 +28,16 @@ class Row:
     """One kind of work, for several libraries. `count` None: as many messages as fill a run."""
 
     def __init__(self, work, qos, payload, arguments=(), libraries=ASYNC, count=None, quick=True, target=None,
-                 repeat=None, tls=False):
+                 repeat=None, tls=False, websocket=False):
         self.work, self.qos, self.payload, self.arguments = work, qos, payload, list(arguments)
         self.libraries, self.count, self.quick, self.target, self.repeat = libraries, count, quick, target or {}, repeat
-        self.tls, self.reports = tls, {}
+        self.tls, self.websocket, self.reports = tls, websocket, {}
 
     @property
     def name(self):
         burst = "-burst" if "--burst" in self.arguments else ""
         tls = "-tls" + ("-resumed" if "--resume" in self.arguments else "") if self.tls else ""
+        tls += "-ws" if self.websocket else ""
         return f"{self.work}{burst}{tls} qos{self.qos} {self.payload}B"
 
 
@@ -75,6 +78,10 @@ def rows(quick):
         Row("handshake", 0, 0, libraries=TLS, quick=False, tls=True),
         Row("handshake", 0, 0, ["--resume"], libraries=["tern"], quick=False, tls=True),
         Row("idle", 0, 0, libraries=["tern"], repeat=1, count=10000, quick=False, tls=True),
+        Row("pub", 0, 256, libraries=WEBSOCKET, quick=False, websocket=True),
+        Row("pub", 1, 256, libraries=WEBSOCKET, quick=False, websocket=True),
+        Row("sub", 0, 256, libraries=WEBSOCKET, quick=False, websocket=True),
+        Row("sub", 1, 256, libraries=WEBSOCKET, quick=False, websocket=True),
     ]
     for row in both:
         if quick and row.work == "sub":
@@ -87,6 +94,8 @@ def run(options, port, row, library, count):
                str(row.qos), "--payload", str(row.payload), "--count", str(count), *row.arguments]
     if row.tls:
         command += ["--tls", os.path.join(options.certificates, "ca.pem")]
+    if row.websocket:
+        command.append("--ws")
     done = subprocess.run(command, capture_output=True, text=True, timeout=400, preexec_fn=sink.pin(sink.cores()[0]))
     if done.returncode != 0:
         raise RuntimeError(done.stderr.strip() or f"exit status {done.returncode}")
@@ -150,6 +159,12 @@ def ratio(row, peer):
     return text
 
 
+def cell(row, library):
+    if report := row.reports.get(library):
+        return f"{short(report['rate'])} ({report['cpu_us']:.2f})"
+    return NO_WEBSOCKET if row.websocket and library == "libmosquitto" else ""
+
+
 def print_rates(measured):
     print("Messages a second; client CPU microseconds a message in brackets. Ratios: Tern's rate over the peer's, the\n"
           "target in brackets; of Paho the asynchronous client, in the round trips the synchronous one.\n")
@@ -158,7 +173,7 @@ def print_rates(measured):
     for row in measured:
         if row.work not in ("pub", "sub", "roundtrip", "handshake"):
             continue
-        cells = [f"{short(r['rate'])} ({r['cpu_us']:.2f})" if (r := row.reports.get(name)) else "" for name in ALL]
+        cells = [cell(row, name) for name in ALL]
         paho = "paho-sync" if row.work == "roundtrip" else "paho-async"
         print(f"| {row.name} | " + " | ".join(cells) + f" | {ratio(row, 'libmosquitto')} | {ratio(row, paho)} |")
 
@@ -203,7 +218,7 @@ def main():
     options.certificates = tempfile.mkdtemp()
     subprocess.run([os.path.join(os.path.dirname(__file__), "../../samples/make-certificates.sh"), options.certificates], check=True)
     for row in measured:
-        with sink.Sink(options.bin, options.certificates if row.tls else None) as broker:
+        with sink.Sink(options.bin, options.certificates if row.tls else None, row.websocket) as broker:
             measure(options, broker.port, row, libraries)
         print(f"{row.name}: " + ", ".join(f"{name} {short(r['rate'])}" for name, r in row.reports.items()),
               file=sys.stderr)
@@ -214,7 +229,7 @@ def main():
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump([report for row in measured for report in row.reports.values()], file, indent=1)
     svg = options.svg or os.path.join(options.bin, "bench.svg")
-    chart.draw(svg, [row for row in measured if row.work in ("pub", "sub") and not row.tls], ASYNC)
+    chart.draw(svg, [row for row in measured if row.work in ("pub", "sub") and not row.tls and not row.websocket], ASYNC)
     print(f"\nDrawn: {svg}")
 
 

@@ -90,7 +90,8 @@ static void open_one(bench *b, bool offline)
     b->client = s;
     sem_init(&s->connected, 0, 0);
     sem_init(&s->acknowledged, 0, 0);
-    snprintf(uri, sizeof uri, "%s://127.0.0.1:%u", b->ca != NULL ? "ssl" : "tcp", (unsigned)b->port);
+    const char *scheme = b->websocket ? "ws" : b->ca != NULL ? "ssl" : "tcp";
+    snprintf(uri, sizeof uri, "%s://127.0.0.1:%u%s", scheme, (unsigned)b->port, b->websocket ? "/mqtt" : "");
     create.sendWhileDisconnected = offline;
     create.allowDisconnectedSendAtAnyTime = offline;
     create.maxBufferedMessages = 100000000;

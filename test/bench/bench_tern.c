@@ -55,7 +55,8 @@ static tern_connection_options *make_options(const bench *b)
 {
     tern_connection_options *options = NULL;
     char url[64];
-    snprintf(url, sizeof url, "%s://127.0.0.1:%u", b->ca != NULL ? "mqtts" : "mqtt", (unsigned)b->port);
+    const char *scheme = b->websocket ? "ws" : b->ca != NULL ? "mqtts" : "mqtt";
+    snprintf(url, sizeof url, "%s://127.0.0.1:%u%s", scheme, (unsigned)b->port, b->websocket ? "/mqtt" : "");
     check("tern_connection_options_new", tern_connection_options_new(&options));
     if (b->ca != NULL) {
         tern_tls_options *tls = NULL;

@@ -3,7 +3,7 @@
  * It reads headers and skips bodies, answers all packets of one read with one write, and keeps no session: its
  * only purpose is to be faster than every client. A subscription to `blast/<qos>/<payload>/<count>/<inflight>`
  * starts `count` messages of that QoS and size, at most `inflight` of them unacknowledged.
- * `bench_sink --tls CERTIFICATE KEY` speaks TLS to all.
+ * `bench_sink --tls CERTIFICATE KEY` speaks TLS to all, `bench_sink --ws` WebSocket.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -24,6 +24,8 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "sink_ws.h"
 
 enum {
     READ_SIZE = 128 * 1024,
@@ -52,7 +54,8 @@ typedef struct blast {
 
 typedef struct connection {
     int fd;
-    SSL *ssl; /* NULL: plain TCP */
+    SSL *ssl;    /* NULL: plain TCP */
+    sink_ws *ws; /* NULL: no WebSocket */
     bool v5;
     uint32_t interest;
     uint8_t *carry; /* the beginning of a packet that was cut */
@@ -69,6 +72,7 @@ typedef struct sink {
     int epoll;
     int listener;
     SSL_CTX *tls; /* NULL: plain TCP */
+    bool websocket;
     uint64_t connections;
     uint64_t published[4];
     uint64_t blasted;
@@ -84,7 +88,7 @@ static void die(const char *what)
     exit(1);
 }
 
-/* ---- the socket, or TLS on it: as recv() and send() ---- */
+/* ---- the socket, or TLS or WebSocket on it: as recv() and send() ---- */
 
 /* What SSL_read() or SSL_write() answered: 0 the end, -1 with errno. */
 static ssize_t tls_answer(SSL *ssl, int answer)
@@ -97,6 +101,7 @@ static ssize_t tls_answer(SSL *ssl, int answer)
 
 static ssize_t take(connection *c, uint8_t *data, size_t length)
 {
+    if (c->ws != NULL) return sink_ws_take(c->ws, c->fd, data, length);
     if (c->ssl == NULL) return recv(c->fd, data, length, 0);
     size_t total = 0;
     int n = 1;
@@ -106,6 +111,7 @@ static ssize_t take(connection *c, uint8_t *data, size_t length)
 
 static ssize_t give(connection *c, const uint8_t *data, size_t length)
 {
+    if (c->ws != NULL) return sink_ws_give(c->ws, c->fd, data, length);
     if (c->ssl == NULL) return send(c->fd, data, length, MSG_NOSIGNAL);
     size_t total = 0;
     int n = 1;
@@ -385,6 +391,8 @@ static void connection_close(sink *s, connection *c)
 {
     if (s->recent == c) s->recent = NULL;
     SSL_free(c->ssl);
+    if (c->ws != NULL) sink_ws_close(c->ws, c->fd);
+    sink_ws_free(c->ws);
     close(c->fd);
     free(c->carry);
     free(c->pending);
@@ -431,7 +439,8 @@ static bool read_once(sink *s, connection *c)
     if (n == 0) return false;
     if (n < 0) return errno == EAGAIN;
     s->recent = c;
-    return parse(s, c, s->in, have + (size_t)n) && flush_answers(s, c);
+    if (!parse(s, c, s->in, have + (size_t)n) || !flush_answers(s, c)) return false;
+    return c->ws == NULL || (!sink_ws_ended(c->ws) && sink_ws_flush(c->ws, c->fd));
 }
 
 /* What TLS has taken from the socket already, epoll does not tell of. */
@@ -451,7 +460,8 @@ static bool on_writable(sink *s, connection *c)
         if (!flush_pending(c)) return false;
         if (c->pending_length > 0) return true;
     }
-    return c->blast == NULL || blast_send(s, c);
+    if (c->blast != NULL && !blast_send(s, c)) return false;
+    return c->ws == NULL || sink_ws_flush(c->ws, c->fd);
 }
 
 static void serve(sink *s, connection *c, uint32_t events)
@@ -464,7 +474,8 @@ static void serve(sink *s, connection *c, uint32_t events)
         return;
     }
     uint32_t interest = c->pending_length > CARRY_MAX ? 0 : EPOLLIN;
-    if (c->pending_length > 0 || blast_wants_to_send(c->blast)) interest |= EPOLLOUT;
+    bool pong = c->ws != NULL && sink_ws_has_pong(c->ws);
+    if (c->pending_length > 0 || pong || blast_wants_to_send(c->blast)) interest |= EPOLLOUT;
     if (interest == c->interest) return;
     struct epoll_event event = {.events = interest, .data.ptr = c};
     c->interest = interest;
@@ -486,6 +497,7 @@ static void accept_all(sink *s)
             if (c->ssl == NULL || SSL_set_fd(c->ssl, fd) != 1) die("SSL_new");
             SSL_set_accept_state(c->ssl);
         }
+        if (s->websocket && (c->ws = sink_ws_new()) == NULL) die("calloc");
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
         if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &event) != 0) die("epoll_ctl");
         s->connections++;
@@ -570,6 +582,7 @@ int main(int argc, char **argv)
     sink s = {.epoll = epoll_create1(EPOLL_CLOEXEC)};
     uint16_t port = 0;
     if (argc == 4 && strcmp(argv[1], "--tls") == 0) s.tls = make_tls(argv[2], argv[3]);
+    s.websocket = argc == 2 && strcmp(argv[1], "--ws") == 0;
     struct rlimit limit;
     prctl(PR_SET_PDEATHSIG, SIGTERM); /* it ends with the script that started it, however that ends */
     getrlimit(RLIMIT_NOFILE, &limit);

@@ -27,10 +27,12 @@ def pin(core):
 class Sink:
     """The sink, pinned to its core; `port` is where it listens."""
 
-    def __init__(self, bin_folder, certificates=None):
-        """`certificates`: a folder with server.pem and server.key; the sink speaks TLS then."""
-        tls = ["--tls", *(os.path.join(certificates, name) for name in ("server.pem", "server.key"))] if certificates else []
-        self.process = subprocess.Popen([os.path.join(bin_folder, "bench_sink"), *tls], stdout=subprocess.PIPE,
+    def __init__(self, bin_folder, certificates=None, websocket=False):
+        """`certificates`: a folder with server.pem and server.key; the sink speaks TLS then. Or it speaks WebSocket."""
+        speaks = ["--tls", *(os.path.join(certificates, name) for name in ("server.pem", "server.key"))] if certificates else []
+        if websocket:
+            speaks = ["--ws"]
+        self.process = subprocess.Popen([os.path.join(bin_folder, "bench_sink"), *speaks], stdout=subprocess.PIPE,
                                         text=True, preexec_fn=pin(cores()[1]))
         self.port = self.process.stdout.readline().strip()
 
