@@ -29,11 +29,11 @@ static void remember(const uint8_t *data, size_t size, const tern__meta *meta)
     tern__hints hints;
     tern__meta found;
     if (tern__hints_init(&hints) != 0) return;
-    tern__hints_put(&hints, (const char *)data, size, meta, NOW);
-    tern__hints_put(&hints, (const char *)data, size / 2, meta, NOW);
-    bool known = tern__hints_take(&hints, (const char *)data, size, &found, NOW);
+    tern__hints_put(&hints, NULL, (const char *)data, size, meta, NOW);
+    tern__hints_put(&hints, NULL, (const char *)data, size / 2, meta, NOW);
+    bool known = tern__hints_take(&hints, NULL, (const char *)data, size, size, &found, NOW);
     assert(known && found.seq == meta->seq && found.compressed == meta->compressed);
-    (void)tern__hints_take(&hints, (const char *)data, size / 2, &found, LATER);
+    (void)tern__hints_take(&hints, NULL, (const char *)data, size / 2, 0, &found, LATER);
     assert(hints.count == 0 && "one was taken, the other was too old");
     tern__hints_deinit(&hints);
 }
