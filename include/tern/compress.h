@@ -79,7 +79,8 @@ TERN_API int tern_compression_set_form(tern_compression *compression, tern_compr
 /** What is inflated (default TERN_DECOMPRESSION_AUTO). Errors: TERN_E_INVALID, TERN_E_STATE. */
 TERN_API int tern_compression_set_decompression(tern_compression *compression, tern_decompression what);
 /** Bounds what a received payload may become: max_bytes in all (default 16 MiB, at least 1), and beyond 64 KiB so many times its
- * size (default 200, at least 1). Errors: TERN_E_INVALID, TERN_E_STATE. */
+ * size (default 200, at least 1). What is published and would pass these bounds when it comes back stays as it
+ * is. Errors: TERN_E_INVALID, TERN_E_STATE. */
 TERN_API int tern_compression_set_limits(tern_compression *compression, size_t max_bytes,
                                          uint32_t max_ratio);
 /** Whether handlers see meta messages, too (1), or not (0, the default). Errors: TERN_E_INVALID,

@@ -179,6 +179,7 @@ tern__gzip *tern__compression_take(tern_compression *compression)
 
 void tern__compression_give(tern_compression *compression, tern__gzip *gzip)
 {
+    tern__gzip_rest(gzip);
     tern__mutex_lock(&compression->lock);
     bool kept = compression->idle_count < TERN__GZIP_IDLE;
     if (kept) compression->idle[compression->idle_count++] = gzip;

@@ -17,7 +17,8 @@ enum {
     UNKNOWN_SYSTEM = 255,
     FREE_BYTES = 64 << 10, /* what a member may become whatever its size */
     KEEP_BYTES = 1 << 20,  /* of a result's memory, for the next one */
-    STEP = 16 << 10
+    STEP = 16 << 10,
+    DONE = 1 /* the member's end, and nothing behind it */
 };
 
 struct tern__gzip {
@@ -63,13 +64,9 @@ void tern__gzip_free(tern__gzip *gzip)
     tern__free(gzip);
 }
 
-/* An empty result, which does not hold much memory for longer than one message. */
-static void start_result(tern__gzip *gzip)
+void tern__gzip_rest(tern__gzip *gzip)
 {
-    if (gzip->result.cap > KEEP_BYTES) {
-        tern__buf_deinit(&gzip->result);
-        tern__buf_init(&gzip->result);
-    }
+    if (gzip->result.cap > KEEP_BYTES) tern__buf_deinit(&gzip->result);
     tern__buf_clear(&gzip->result);
 }
 
@@ -85,7 +82,7 @@ static int start_writing(tern__gzip *gzip)
 int tern__gzip_deflate(tern__gzip *gzip, const void *data, size_t len, size_t most, tern__buf **out)
 {
     *out = &gzip->result;
-    start_result(gzip);
+    tern__gzip_rest(gzip);
     if (len > UINT32_MAX || most > UINT32_MAX) return TERN_E_TOO_LARGE;
     int rc = start_writing(gzip);
     if (rc == 0) rc = tern__buf_reserve(&gzip->result, most + 1);
@@ -107,50 +104,60 @@ static int start_reading(tern__gzip *gzip)
     return 0;
 }
 
-/* What a member of so many bytes may become at most. */
-static size_t bound(size_t len, const tern__gzip_limits *limits)
+size_t tern__gzip_bound(size_t len, const tern__gzip_limits *limits)
 {
     size_t by_ratio = len > SIZE_MAX / limits->max_ratio ? SIZE_MAX : len * limits->max_ratio;
     if (by_ratio < FREE_BYTES) by_ratio = FREE_BYTES;
     return by_ratio < limits->max_bytes ? by_ratio : limits->max_bytes;
 }
 
-/* Room for more, up to one byte beyond the bound: what takes that byte is too large. */
+/* Room for more, never beyond the bound: old and new memory together are no more than twice that. */
 static int make_room(tern__buf *result, size_t most)
 {
-    if (result->len > most) return TERN_E_TOO_LARGE;
-    size_t more = result->len < STEP ? STEP : result->len;
-    if (more > most + 1 - result->len) more = most + 1 - result->len;
-    return tern__buf_reserve(result, more);
+    size_t cap = result->cap > most / 2 ? most : 2 * result->cap;
+    if (cap < STEP) cap = most < STEP ? most : STEP;
+    uint8_t *data = tern__realloc(result->data, cap);
+    if (data == NULL) return TERN_E_NOMEM;
+    result->data = data;
+    result->cap = cap;
+    return 0;
+}
+
+/* Runs zlib once, into the result's room, or into one byte beyond the bound that must stay empty. */
+static int read_some(tern__gzip *gzip, size_t most)
+{
+    tern__buf *result = &gzip->result;
+    Bytef beyond;
+    size_t end = result->cap < most ? result->cap : most;
+    bool is_full = result->len == most;
+    gzip->in.next_out = is_full ? &beyond : result->data + result->len;
+    gzip->in.avail_out = is_full ? 1 : (uInt)(end - result->len);
+    size_t room = gzip->in.avail_out;
+    int status = inflate(&gzip->in, Z_NO_FLUSH);
+    size_t made = room - gzip->in.avail_out;
+    if (is_full && made != 0) return TERN_E_TOO_LARGE;
+    result->len += made;
+    if (status == Z_STREAM_END) return gzip->in.avail_in == 0 ? DONE : TERN_E_MALFORMED;
+    if (status == Z_MEM_ERROR) return TERN_E_NOMEM;
+    if (status != Z_OK && status != Z_BUF_ERROR) return TERN_E_MALFORMED;
+    bool is_cut = gzip->in.avail_in == 0 && gzip->in.avail_out != 0;
+    return is_cut ? TERN_E_MALFORMED : 0;
 }
 
 int tern__gzip_inflate(tern__gzip *gzip, const void *data, size_t len, const tern__gzip_limits *limits, tern__buf **out)
 {
     *out = &gzip->result;
-    start_result(gzip);
+    tern__gzip_rest(gzip);
     if (len > UINT32_MAX) return TERN_E_TOO_LARGE;
+    size_t most = tern__gzip_bound(len, limits);
     int rc = start_reading(gzip);
-    size_t most = bound(len, limits);
-    z_stream *in = &gzip->in;
-    tern__buf *result = &gzip->result;
-    in->next_in = (Bytef *)(uintptr_t)data;
-    in->avail_in = (uInt)len;
+    gzip->in.next_in = (Bytef *)(uintptr_t)data;
+    gzip->in.avail_in = (uInt)len;
     while (rc == 0) {
-        rc = make_room(result, most);
-        if (rc != 0) break;
-        size_t room = result->cap - result->len;
-        if (room > most + 1 - result->len) room = most + 1 - result->len;
-        in->next_out = result->data + result->len;
-        in->avail_out = (uInt)room;
-        int end = inflate(in, Z_NO_FLUSH);
-        result->len += room - in->avail_out;
-        if (result->len > most) return TERN_E_TOO_LARGE;
-        if (end == Z_STREAM_END) return in->avail_in == 0 ? 0 : TERN_E_MALFORMED;
-        if (end == Z_MEM_ERROR) return TERN_E_NOMEM;
-        if (end != Z_OK && end != Z_BUF_ERROR) return TERN_E_MALFORMED;
-        if (in->avail_in == 0 && in->avail_out != 0) return TERN_E_MALFORMED; /* cut */
+        if (gzip->result.len == gzip->result.cap && gzip->result.len < most) rc = make_room(&gzip->result, most);
+        if (rc == 0) rc = read_some(gzip, most);
     }
-    return rc;
+    return rc == DONE ? 0 : rc;
 }
 
 uint32_t tern__gzip_crc32(const void *data, size_t len)
@@ -169,6 +176,17 @@ tern__gzip *tern__gzip_new(int level)
 void tern__gzip_free(tern__gzip *gzip)
 {
     (void)gzip;
+}
+
+void tern__gzip_rest(tern__gzip *gzip)
+{
+    (void)gzip;
+}
+
+size_t tern__gzip_bound(size_t len, const tern__gzip_limits *limits)
+{
+    (void)len;
+    return limits->max_bytes;
 }
 
 int tern__gzip_deflate(tern__gzip *gzip, const void *data, size_t len, size_t most, tern__buf **out)

@@ -15,6 +15,9 @@ typedef struct tern__gzip tern__gzip;
 tern__gzip *tern__gzip_new(int level); /* NULL where memory ran out */
 void tern__gzip_free(tern__gzip *gzip);
 
+/* Gives a large result's memory back, before the state waits for the next message. */
+void tern__gzip_rest(tern__gzip *gzip);
+
 /* Whether the bytes begin as a gzip member does. */
 bool tern__gzip_begins(const void *data, size_t len);
 /* Whether they begin as what compressing again does not make smaller: gzip, zstd, JPEG, PNG. */
@@ -29,6 +32,9 @@ typedef struct tern__gzip_limits {
     size_t max_bytes;
     uint32_t max_ratio; /* times its size, beyond 64 KiB */
 } tern__gzip_limits;
+
+/* What a member of so many bytes may become at most. */
+size_t tern__gzip_bound(size_t len, const tern__gzip_limits *limits);
 
 /* Inflates exactly one member: 0, TERN_E_MALFORMED (broken, cut, something behind it, checksum), TERN_E_TOO_LARGE (a limit),
  * TERN_E_NOMEM. Never holds more than twice the limit. The result is gzip's until it is used again. */

@@ -31,7 +31,7 @@ static saying property_says(const tern_message *message)
 }
 
 /* Whether it was a meta message, whose saying is kept. A retained one says it to whoever subscribes later: then too. */
-static bool take_meta(tern_compression *compression, const tern_message *message)
+static bool take_meta(tern_compression *compression, const tern_client *client, const tern_message *message)
 {
     tern__meta meta;
     const char *topic = tern_message_topic(message);
@@ -41,20 +41,21 @@ static bool take_meta(tern_compression *compression, const tern_message *message
     bool cleared = tern_message_payload_length(message) == 0; /* of a retained message */
     if (!cleared && !tern__meta_read(tern_message_payload(message), tern_message_payload_length(message), &meta)) return false;
     tern__compression_count(compression, TERN__METAS, 1);
-    if (!cleared) tern__hints_put(&compression->hints, topic, len - (sizeof META - 1), &meta, tern__clock_us());
+    if (!cleared) tern__hints_put(&compression->hints, client, topic, len - (sizeof META - 1), &meta, tern__clock_us());
     return true;
 }
 
-/* What a meta message said of this payload. One whose size is another's was about another message. */
-static saying meta_says(tern_compression *compression, const tern_message *message)
+/* What a meta message said of this payload; of several the one whose size is this one's. */
+static saying meta_says(tern_compression *compression, const tern_client *client, const tern_message *message)
 {
     tern__meta meta;
+    size_t len = tern_message_payload_length(message);
     if (compression->form != TERN_COMPRESSION_META_TOPIC) return SAYS_NOTHING;
-    if (!tern__hints_take(&compression->hints, tern_message_topic(message), tern_message_topic_length(message), &meta,
+    if (!tern__hints_take(&compression->hints, client, tern_message_topic(message), tern_message_topic_length(message), len, &meta,
                           tern__clock_us()))
         return SAYS_NOTHING;
     if (meta.compressed) return SAYS_GZIP;
-    return SAYS_RAW;
+    return !meta.sized || tern__meta_fits(&meta, len) ? SAYS_RAW : SAYS_NOTHING; /* it was about another message */
 }
 
 static tern_compression_result result_of(int rc)
@@ -80,7 +81,7 @@ static void count_result(tern_compression *compression, tern_compression_result 
 }
 
 /* The message with what its payload stands for, marked; NULL where memory ran out. */
-static tern_message *inflated(tern_compression *compression, const tern_message *message)
+static tern_message *inflated(tern_compression *compression, const tern_message *message, bool by_property)
 {
     tern__buf *out = NULL;
     tern_message *copy = NULL;
@@ -90,10 +91,11 @@ static tern_message *inflated(tern_compression *compression, const tern_message 
                                                &compression->limits, &out);
     tern_compression_result result = result_of(rc);
     bool kept = tern_message_keep(message, &copy) == 0;
+    if (!kept) result = TERN_COMPRESSION_NO_MEMORY; /* it goes raw, and unmarked */
     if (kept && result == TERN_COMPRESSION_INFLATED) {
         if (tern_message_set_payload(copy, out->data, out->len) != 0) result = TERN_COMPRESSION_NO_MEMORY;
     }
-    if (kept && result == TERN_COMPRESSION_INFLATED) {
+    if (kept && result == TERN_COMPRESSION_INFLATED && by_property) {
         (void)tern_message_remove_user_property(copy, "content-encoding"); /* untrue now */
         (void)tern_message_remove_user_property(copy, "content-length");
     }
@@ -116,14 +118,14 @@ void tern__compression_incoming(tern_client *client, tern_incoming *incoming, vo
 {
     tern_compression *compression = user_data;
     const tern_message *message = tern_incoming_message(incoming);
-    (void)client;
     if (compression->decompression == TERN_DECOMPRESSION_OFF) return;
-    if (take_meta(compression, message)) {
+    if (take_meta(compression, client, message)) {
         if (!compression->deliver_meta) (void)tern_incoming_drop(incoming);
         return;
     }
     saying said = property_says(message);
-    if (said == SAYS_NOTHING) said = meta_says(compression, message);
+    bool by_property = said == SAYS_GZIP;
+    if (said == SAYS_NOTHING) said = meta_says(compression, client, message);
     bool looks_so = tern__gzip_begins(tern_message_payload(message), tern_message_payload_length(message));
     if (said == SAYS_GZIP && !looks_so) {
         mark_mismatch(compression, incoming, message);
@@ -131,6 +133,6 @@ void tern__compression_incoming(tern_client *client, tern_incoming *incoming, vo
     }
     bool guessed = said == SAYS_NOTHING && looks_so && compression->decompression == TERN_DECOMPRESSION_AUTO;
     if (said != SAYS_GZIP && !guessed) return;
-    tern_message *copy = inflated(compression, message);
+    tern_message *copy = inflated(compression, message, by_property);
     if (copy != NULL) (void)tern_incoming_replace(incoming, copy);
 }

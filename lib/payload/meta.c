@@ -48,9 +48,10 @@ bool tern__meta_read(const void *data, size_t len, tern__meta *meta)
     if (is_meta) {
         uint64_t crc = 0;
         meta->compressed = cJSON_IsTrue(compressed);
-        meta->sized = read_number(object, "original_size", &meta->original_size) &&
-                      read_number(object, "compressed_size", &meta->compressed_size) && read_number(object, "crc32", &crc) &&
-                      crc <= UINT32_MAX;
+        meta->sized = read_number(object, "original_size", &meta->original_size);
+        if (meta->compressed)
+            meta->sized = meta->sized && read_number(object, "compressed_size", &meta->compressed_size) &&
+                          read_number(object, "crc32", &crc) && crc <= UINT32_MAX;
         meta->crc32 = (uint32_t)crc;
         (void)read_number(object, "seq", &meta->seq);
     }
@@ -69,6 +70,11 @@ bool tern__meta_read(const void *data, size_t len, tern__meta *meta)
 
 #endif
 
+bool tern__meta_fits(const tern__meta *meta, size_t len)
+{
+    return meta->sized && (meta->compressed ? meta->compressed_size : meta->original_size) == len;
+}
+
 /* ---- hints ---- */
 
 enum { HINTS_MAX = 1024, HINT_AGE_US = 60 * 1000000 };
@@ -76,6 +82,7 @@ enum { HINTS_MAX = 1024, HINT_AGE_US = 60 * 1000000 };
 typedef struct hint {
     tern__list link;
     tern__meta meta;
+    const void *client;
     uint64_t at;
     size_t len;
     char topic[];
@@ -106,14 +113,29 @@ void tern__hints_deinit(tern__hints *hints)
     tern__mutex_deinit(&hints->lock);
 }
 
-/* The newest come first in the search: a payload follows its meta. */
-static hint *find_locked(tern__hints *hints, const char *topic, size_t len)
+static bool is_about(const hint *it, const void *client, const char *topic, size_t len)
 {
-    for (tern__list *link = hints->list.prev; link != &hints->list; link = link->prev) {
-        hint *it = hint_of(link);
-        if (it->len == len && memcmp(it->topic, topic, len) == 0) return it;
-    }
+    return it->client == client && it->len == len && memcmp(it->topic, topic, len) == 0;
+}
+
+/* The one without sizes that the new one is to replace; NULL where there is none. */
+static hint *find_unsized_locked(tern__hints *hints, const void *client, const char *topic, size_t len)
+{
+    for (tern__list *link = hints->list.prev; link != &hints->list; link = link->prev)
+        if (!hint_of(link)->meta.sized && is_about(hint_of(link), client, topic, len)) return hint_of(link);
     return NULL;
+}
+
+/* The oldest that fits the payload, else the newest. */
+static hint *find_locked(tern__hints *hints, const void *client, const char *topic, size_t len, size_t payload_len)
+{
+    hint *found = NULL;
+    for (tern__list *link = hints->list.next; link != &hints->list; link = link->next) {
+        if (!is_about(hint_of(link), client, topic, len)) continue;
+        found = hint_of(link);
+        if (tern__meta_fits(&found->meta, payload_len)) return found;
+    }
+    return found;
 }
 
 static void drop_old_locked(tern__hints *hints, uint64_t now)
@@ -125,16 +147,17 @@ static void drop_old_locked(tern__hints *hints, uint64_t now)
     }
 }
 
-void tern__hints_put(tern__hints *hints, const char *topic, size_t len, const tern__meta *meta, uint64_t now)
+void tern__hints_put(tern__hints *hints, const void *client, const char *topic, size_t len, const tern__meta *meta, uint64_t now)
 {
     hint *fresh = tern__malloc(sizeof *fresh + len);
     tern__mutex_lock(&hints->lock);
-    hint *old = find_locked(hints, topic, len);
+    hint *old = meta->sized ? NULL : find_unsized_locked(hints, client, topic, len);
     if (old != NULL) forget_locked(hints, old);
     drop_old_locked(hints, now);
     if (fresh != NULL) {
         tern__list_init(&fresh->link);
         fresh->meta = *meta;
+        fresh->client = client;
         fresh->at = now;
         fresh->len = len;
         memcpy(fresh->topic, topic, len);
@@ -144,10 +167,11 @@ void tern__hints_put(tern__hints *hints, const char *topic, size_t len, const te
     tern__mutex_unlock(&hints->lock);
 }
 
-bool tern__hints_take(tern__hints *hints, const char *topic, size_t len, tern__meta *meta, uint64_t now)
+bool tern__hints_take(tern__hints *hints, const void *client, const char *topic, size_t len, size_t payload_len,
+                      tern__meta *meta, uint64_t now)
 {
     tern__mutex_lock(&hints->lock);
-    hint *it = hints->count != 0 ? find_locked(hints, topic, len) : NULL;
+    hint *it = find_locked(hints, client, topic, len, payload_len);
     bool found = it != NULL && now - it->at < HINT_AGE_US;
     if (found) *meta = it->meta;
     if (it != NULL) forget_locked(hints, it);

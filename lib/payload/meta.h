@@ -14,7 +14,7 @@ enum { TERN__META_TEXT = 256 };
 
 typedef struct tern__meta {
     bool compressed;
-    bool sized; /* the members below were there */
+    bool sized; /* the sizes and the checksum were there; where it is not compressed, the original size */
     uint64_t original_size;
     uint64_t compressed_size;
     uint32_t crc32; /* of the original */
@@ -27,7 +27,10 @@ size_t tern__meta_write(const tern__meta *meta, char text[TERN__META_TEXT]);
  * that it does not know, play no part. */
 bool tern__meta_read(const void *data, size_t len, tern__meta *meta);
 
-/* What was said of topics and not used yet: the newest so many, for so long. Any thread. */
+/* Whether it may be about a payload of so many bytes: it gives a size, and that one. */
+bool tern__meta_fits(const tern__meta *meta, size_t len);
+
+/* What clients were told of topics and have not used yet: the newest so many, for so long. Any thread. */
 typedef struct tern__hints {
     tern__mutex lock;
     tern__list list; /* oldest first */
@@ -36,9 +39,13 @@ typedef struct tern__hints {
 
 int tern__hints_init(tern__hints *hints);
 void tern__hints_deinit(tern__hints *hints);
-/* Keeps what was said of a topic, in place of what was before. Without memory nothing is kept: a hint is no more than that. */
-void tern__hints_put(tern__hints *hints, const char *topic, size_t len, const tern__meta *meta, uint64_t now);
-/* Takes what was said of a topic; false where nothing was, or too long ago. */
-bool tern__hints_take(tern__hints *hints, const char *topic, size_t len, tern__meta *meta, uint64_t now);
+/* Keeps what a client was told of a topic. Metas with sizes stand beside each other, since those of several publishers may
+ * come before their payloads do; one without takes the place of its like. `client` is compared, never used. Without memory
+ * nothing is kept: a hint is no more than that. */
+void tern__hints_put(tern__hints *hints, const void *client, const char *topic, size_t len, const tern__meta *meta, uint64_t now);
+/* Takes what was said of a payload of so many bytes: the oldest hint that fits it, else the newest; false where there is none,
+ * or a too old one. */
+bool tern__hints_take(tern__hints *hints, const void *client, const char *topic, size_t len, size_t payload_len,
+                      tern__meta *meta, uint64_t now);
 
 #endif

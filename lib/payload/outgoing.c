@@ -45,7 +45,7 @@ static bool is_encoded(const tern_message *message)
 static bool is_worth_it(const tern_compression *compression, const tern_message *message)
 {
     size_t len = tern_message_payload_length(message);
-    return len > compression->threshold && !tern__gzip_is_pointless(tern_message_payload(message), len) && !is_encoded(message);
+    return len > compression->threshold && len <= compression->limits.max_bytes && !tern__gzip_is_pointless(tern_message_payload(message), len) && !is_encoded(message);
 }
 
 /* Says in properties what the payload is now. Where the message had none of its own, 3.1.1 may go without them. */
@@ -70,7 +70,8 @@ static int compress(tern_compression *compression, const tern_message *message, 
     tern__buf *out = NULL;
     if (gzip == NULL) return TERN_E_NOMEM;
     int rc = tern__gzip_deflate(gzip, tern_message_payload(message), len, most, &out);
-    bool smaller = rc == 0;
+    /* What a receiver with these limits would leave compressed is of more use as it is. */
+    bool smaller = rc == 0 && len <= tern__gzip_bound(out->len, &compression->limits);
     if (rc == TERN_E_TOO_LARGE) rc = 0;
     if (smaller) rc = tern_message_keep(message, copy);
     if (smaller && rc == 0) rc = tern_message_set_payload(*copy, out->data, out->len);

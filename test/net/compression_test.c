@@ -164,6 +164,34 @@ static void some_payloads_are_left_alone(void **state)
     finish();
 }
 
+/* What a receiver with the same limits would not inflate goes as it is: beyond the ratio, or beyond the size. */
+static void what_would_not_come_back_stays_raw(void **state)
+{
+    (void)state;
+    static const char zeros[100000];
+    prepare(TERN_VERSION_5);
+    assert_int_equal(tern_compression_set_default(c, TERN_ENCODING_GZIP), 0);
+    start();
+    assert_int_equal(tern_client_publish_wait(r.client, "a", zeros, sizeof zeros, TERN_QOS_1, PATIENCE), 0);
+    assert_int_equal(tern_client_publish_wait(r.client, "a", zeros, 60000, TERN_QOS_1, PATIENCE), 0);
+    assert_int_equal(rig_packet(&r, TERN__PUBLISH, 0).u.publish.payload.len, sizeof zeros);
+    assert_in_range(rig_packet(&r, TERN__PUBLISH, 1).u.publish.payload.len, 20, 200);
+    assert_int_equal(stat_of("messages_compressed"), 1);
+    assert_int_equal(stat_of("messages_raw"), 1);
+    finish();
+
+    prepare(TERN_VERSION_5);
+    assert_int_equal(tern_compression_set_default(c, TERN_ENCODING_GZIP), 0);
+    assert_int_equal(tern_compression_set_limits(c, LONG - 1, 200), 0);
+    start();
+    publish("a", LONG, TERN_QOS_1);
+    publish("a", LONG - 1, TERN_QOS_1);
+    assert_int_equal(rig_packet(&r, TERN__PUBLISH, 0).u.publish.payload.len, LONG);
+    expect_back("a", LONG, TERN_COMPRESSION_RAW);
+    expect_back("a", LONG - 1, TERN_COMPRESSION_INFLATED);
+    finish();
+}
+
 /* ---- what is received ---- */
 
 static void send_payload(const void *payload, size_t len, const char *encoding)
@@ -316,6 +344,36 @@ static void metas_are_hints(void **state)
     finish();
 }
 
+/* Two publishers on one topic: both metas come before both payloads, and one of another message says nothing of this. */
+static void metas_that_cross_find_their_payloads(void **state)
+{
+    (void)state;
+    char meta[200];
+    const char *gz = (const char *)gzipped_hello;
+    const size_t len = sizeof gzipped_hello;
+    (void)snprintf(meta, sizeof meta, "{\"compressed\": true, \"original_size\": 5, \"compressed_size\": %zu, \"crc32\": 907060870}", len);
+    prepare(TERN_VERSION_5);
+    assert_int_equal(tern_compression_set_decompression(c, TERN_DECOMPRESSION_HINTED), 0);
+    start_meta();
+    rig_send_publish(&r, "in/meta", meta, 0, 0, false);
+    rig_send_publish(&r, "in/meta", "{\"compressed\": false, \"original_size\": 3}", 0, 0, false);
+    send_payload(gz, len, NULL);
+    expect_in("hello", 5, TERN_COMPRESSION_INFLATED);
+    rig_send_publish(&r, "in", "raw", 0, 0, false);
+    expect_in("raw", 3, TERN_COMPRESSION_RAW);
+    rig_send_publish(&r, "in/meta", "{\"compressed\": false, \"original_size\": 3}", 0, 0, false);
+    send_payload(gz, len, "gzip"); /* the property knows better than a meta */
+    expect_in("hello", 5, TERN_COMPRESSION_INFLATED);
+    finish();
+
+    prepare(TERN_VERSION_5);
+    start_meta();
+    rig_send_publish(&r, "in/meta", "{\"compressed\": false, \"original_size\": 3}", 0, 0, false);
+    send_payload(gz, len, NULL); /* what that meta was about got lost */
+    expect_in("hello", 5, TERN_COMPRESSION_INFLATED);
+    finish();
+}
+
 /* Topics that cannot have a meta topic are refused with the reason, and so are filters. */
 static void impossible_meta_topics_are_refused(void **state)
 {
@@ -432,6 +490,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(payloads_are_compressed_on_their_way), cmocka_unit_test(some_payloads_are_left_alone),
         cmocka_unit_test(what_fails_is_delivered_raw),          cmocka_unit_test(metas_go_before_their_payloads),
+        cmocka_unit_test(what_would_not_come_back_stays_raw),   cmocka_unit_test(metas_that_cross_find_their_payloads),
         cmocka_unit_test(metas_are_hints),                      cmocka_unit_test(impossible_meta_topics_are_refused),
         cmocka_unit_test(settings_are_checked_and_sealed),      cmocka_unit_test(threads_share_a_compression),
     };

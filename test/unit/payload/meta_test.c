@@ -103,25 +103,51 @@ static void hints_are_few_and_fresh(void **state)
     tern__meta found;
     char topic[32];
     assert_int_equal(tern__hints_init(&hints), 0);
-    assert_false(tern__hints_take(&hints, "a", 1, &found, 1));
+    assert_false(tern__hints_take(&hints, NULL, "a", 1, 0, &found, 1));
     for (int i = 0; i < MANY; i++) {
         int len = snprintf(topic, sizeof topic, "t/%d", i);
         meta.seq = (uint64_t)i;
-        tern__hints_put(&hints, topic, (size_t)len, &meta, (uint64_t)i);
+        tern__hints_put(&hints, NULL, topic, (size_t)len, &meta, (uint64_t)i);
     }
     assert_in_range(hints.count, KEPT - 1, KEPT);
-    assert_false(tern__hints_take(&hints, "t/0", 3, &found, MANY));
-    assert_true(tern__hints_take(&hints, "t/2999", 6, &found, MANY));
+    assert_false(tern__hints_take(&hints, NULL, "t/0", 3, 0, &found, MANY));
+    assert_true(tern__hints_take(&hints, NULL, "t/2999", 6, 0, &found, MANY));
     assert_int_equal(found.seq, 2999);
-    assert_false(tern__hints_take(&hints, "t/2999", 6, &found, MANY)); /* once */
+    assert_false(tern__hints_take(&hints, NULL, "t/2999", 6, 0, &found, MANY)); /* once */
     meta.seq = 1;
-    tern__hints_put(&hints, "t/2998", 6, &meta, MANY);
+    tern__hints_put(&hints, NULL, "t/2998", 6, &meta, MANY);
     meta.seq = 2;
-    tern__hints_put(&hints, "t/2998", 6, &meta, MANY); /* the newest counts */
-    assert_true(tern__hints_take(&hints, "t/2998", 6, &found, MANY));
+    tern__hints_put(&hints, NULL, "t/2998", 6, &meta, MANY); /* the newest counts */
+    assert_true(tern__hints_take(&hints, NULL, "t/2998", 6, 0, &found, MANY));
     assert_int_equal(found.seq, 2);
-    assert_false(tern__hints_take(&hints, "t/2998", 6, &found, MANY));
-    assert_false(tern__hints_take(&hints, "t/2997", 6, &found, MANY + 61 * (uint64_t)SECOND)); /* too old */
+    assert_false(tern__hints_take(&hints, NULL, "t/2998", 6, 0, &found, MANY));
+    assert_false(tern__hints_take(&hints, NULL, "t/2997", 6, 0, &found, MANY + 61 * (uint64_t)SECOND)); /* too old */
+    tern__hints_deinit(&hints);
+}
+
+/* Two publishers' metas may come before both payloads, two clients hear the same metas, and each payload finds its own. */
+static void each_payload_finds_its_own(void **state)
+{
+    (void)state;
+    static const int clients[2] = {0};
+    tern__hints hints;
+    tern__meta found;
+    tern__meta packed = {.compressed = true, .sized = true, .original_size = 900, .compressed_size = 90, .seq = 1};
+    tern__meta plain = {.compressed = false, .sized = true, .original_size = 50, .seq = 2};
+    assert_true(tern__meta_fits(&packed, 90) && !tern__meta_fits(&packed, 900) && tern__meta_fits(&plain, 50));
+    assert_int_equal(tern__hints_init(&hints), 0);
+    for (int i = 0; i < 2; i++) {
+        tern__hints_put(&hints, &clients[i], "t", 1, &packed, 1);
+        tern__hints_put(&hints, &clients[i], "t", 1, &plain, 1);
+    }
+    for (int i = 0; i < 2; i++) {
+        assert_true(tern__hints_take(&hints, &clients[i], "t", 1, 90, &found, 2));
+        assert_int_equal(found.seq, 1);
+        assert_true(tern__hints_take(&hints, &clients[i], "t", 1, 77, &found, 2)); /* fits none: the newest */
+        assert_int_equal(found.seq, 2);
+        assert_false(tern__hints_take(&hints, &clients[i], "t", 1, 90, &found, 2));
+    }
+    assert_int_equal(hints.count, 0);
     tern__hints_deinit(&hints);
 }
 
@@ -132,6 +158,7 @@ int main(void)
         cmocka_unit_test(only_meta_messages_are_taken),
         cmocka_unit_test(large_ones_are_none),
         cmocka_unit_test(hints_are_few_and_fresh),
+        cmocka_unit_test(each_payload_finds_its_own),
     };
 #ifndef TERN_WITH_CJSON
     return 77;
