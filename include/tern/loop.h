@@ -20,6 +20,11 @@ typedef enum tern_poller {
  * TERN_E_INVALID (also a number out of range), TERN_E_UNSUPPORTED (the system lacks the poller),
  * TERN_E_NOMEM, TERN_E_SYSTEM (no thread or descriptor is left). Thread: any. Blocks: no. */
 TERN_API int tern_loop_new(tern_loop **loop, unsigned dispatchers, tern_poller poller);
+/** Sets how fast the loop's clients together come back to a server that failed: so many attempts at a time
+ * (default 64; 0 = any number), and so many started a second (default 100; 0 = any number). A server that nothing is
+ * known against is not limited, and each success doubles both until there is no limit any more; servers do
+ * not limit each other. Errors: TERN_E_INVALID (also more than 1,000,000). Thread: any. Blocks: no. */
+TERN_API int tern_loop_set_retry_budget(tern_loop *loop, uint32_t concurrent, uint32_t per_second);
 /** Gives the caller's reference back; the threads end with the last reference, of which each client
  * holds one until it is freed. NULL does nothing. Thread: any, callbacks included. Blocks: while
  * the threads end, where this was the last reference; from a callback: no. */

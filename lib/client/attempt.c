@@ -249,13 +249,40 @@ static int ask(tern_client *client)
     return 0;
 }
 
+/* Whether the loop's budget for the server has an attempt for this client; else it waits on. */
+static bool take_budget(tern_client *client, uint64_t now)
+{
+    tern__link *link = &client->link;
+    uint64_t again;
+    if (link->server >= link->options->server_count) return true;
+    const char *url = link->options->servers[link->server].uri.display;
+    if (tern__budget_take(&client->loop->budget, url, now, &link->budget, &again)) {
+        link->budgeted = true;
+        return true;
+    }
+    link->state = TERN__LINK_WAITING;
+    link->retry_at = again;
+    return false;
+}
+
+void tern__attempt_tell_budget(tern_client *client, tern__budget_end end, uint64_t now)
+{
+    tern__link *link = &client->link;
+    if (!link->budgeted) return;
+    const char *url = link->options->servers[link->server].uri.display;
+    tern__budget_give(&client->loop->budget, url, link->budget, end, now);
+    link->budgeted = false;
+    link->budget = NULL;
+}
+
 void tern__attempt_start(tern_client *client, uint64_t now)
 {
     tern__link *link = &client->link;
+    tern__attempt_tell_budget(client, TERN__BUDGET_ABANDONED, now);
     tern__attempt_forget(link);
     tern__free(link->own_server);
     link->own_server = NULL;
-    if (!take_options(client)) return;
+    if (!take_options(client) || !take_budget(client, now)) return;
     if (!tern__mailbox_asks(&client->mailbox)) {
         begin(client, now);
         return;

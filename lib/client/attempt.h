@@ -5,6 +5,7 @@
 
 #include <tern/attempt.h>
 
+#include "client/budget.h"
 #include "client/client.h"
 #include "client/command.h"
 #include "client/link.h"
@@ -28,6 +29,8 @@ struct tern_attempt {
 void tern__attempt_start(tern_client *client, uint64_t now);
 /* The handler's answer came; takes the command. */
 void tern__attempt_execute(tern_client *client, tern__command *command, uint64_t now);
+/* How the attempt ended, for the other clients of the loop; before the next server is chosen, and once an attempt. */
+void tern__attempt_tell_budget(tern_client *client, tern__budget_end end, uint64_t now);
 /* Gives up what runs, and forgets the attempt's own options. */
 void tern__attempt_end(tern__link *link);
 /* What TLS agreed on, of a stream that is open, for an event; NULL where it has no part, or without memory. */

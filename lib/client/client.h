@@ -53,6 +53,8 @@ typedef struct tern__link {
     char *own_server;           /* display URL of the last attempt's own server; NULL: that of `options` */
     tern__proxy proxy;          /* of the environment, for this attempt */
     char peer[112];      /* the socket's other end in words; "" before it is open */
+    struct tern__budget_server *budget; /* what the attempt holds of the loop's budget; NULL nothing */
+    bool budgeted;       /* the attempt's end is to be told to the budget */
     tern__tls_info *tls; /* what TLS knew of an attempt that failed, until its event takes it; NULL nothing */
     uint64_t started_at; /* of the attempt */
     bool write_blocked;  /* the socket took less than it was given */

@@ -9,6 +9,7 @@
 #include "client/attempt.h"
 #include "client/loop.h"
 #include "client/token.h"
+#include "platform/clock.h"
 
 enum { LEAVE_MS = 1000 /* how long a DISCONNECT may take to get to the peer */ };
 
@@ -58,6 +59,7 @@ static void set_connecting(tern_client *client, bool connecting)
 void tern__link_stop(tern_client *client, const tern__failure *failure)
 {
     tern__link *link = &client->link;
+    tern__attempt_tell_budget(client, TERN__BUDGET_ABANDONED, tern__clock_us());
     tern__attempt_end(link);
     atomic_store(&client->asking, false);
     link->quieting = link->again = false;
@@ -71,6 +73,15 @@ void tern__link_stop(tern_client *client, const tern__failure *failure)
     (void)tern_client_copy_error_text(client, text, sizeof text);
     const tern__failure cancelled = {.error = TERN_E_CANCELLED, .reason = -1};
     finish_connects(client, failure != NULL ? failure : &cancelled, text);
+}
+
+/* What a failed attempt says of its server: one that answers is alive, whatever it answers, unless it says that it has no room. */
+static tern__budget_end budget_end_of(const tern__failure *failure)
+{
+    static const uint8_t overloaded[] = {0x88, 0x89, 0x97, 0x9F};
+    if (failure->error == TERN_E_CANCELLED) return TERN__BUDGET_ABANDONED;
+    if (failure->error != TERN_E_REFUSED) return TERN__BUDGET_FAILED;
+    return memchr(overloaded, failure->reason, sizeof overloaded) != NULL ? TERN__BUDGET_FAILED : TERN__BUDGET_ALIVE;
 }
 
 /* Whether this attempt's end means that the server does not speak its version; then the other one is tried at once. */
@@ -146,6 +157,7 @@ void tern__link_lost(tern_client *client, const tern__failure *failure, uint64_t
     link->deadline = UINT64_MAX;
     bool was_up = state == TERN__LINK_UP || state == TERN__LINK_LEAVING;
     tern_event_kind kind = was_up ? TERN_EVENT_DISCONNECTED : TERN_EVENT_CONNECT_FAILED;
+    if (!was_up) tern__attempt_tell_budget(client, budget_end_of(failure), now);
     count_end(client, was_up);
     if (was_up) tern__backoff_lost(&link->backoff, now);
     bool asked = link->quieting || link->again;
@@ -199,6 +211,7 @@ static void on_connected(tern_client *client, uint64_t now)
     link->tried = 0;
     link->falling_back = false;
     *tern__attempt_known_version(link) = link->version;
+    tern__attempt_tell_budget(client, TERN__BUDGET_ALIVE, now);
     tern__backoff_connected(&link->backoff, now);
     tern__mutex_lock(&client->lock);
     client->counters.connects++;

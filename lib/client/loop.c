@@ -527,6 +527,7 @@ static void free_loop(tern_loop *loop)
     tern__wake_deinit(&loop->wake);
     tern__poller_free(loop->poller);
     tern__block_pool_unref(loop->pool);
+    tern__budget_deinit(&loop->budget);
     tern__mutex_deinit(&loop->lock);
     tern__free(loop);
 }
@@ -588,6 +589,7 @@ int tern_loop_new(tern_loop **loop, unsigned dispatchers, tern_poller poller)
     made->wake = (tern__wake){-1, -1};
     tern__list_init(&made->ready);
     tern__list_init(&made->again);
+    tern__budget_init(&made->budget);
     int rc = tern__mutex_init(&made->lock);
     if (rc != 0) {
         tern__free(made);
@@ -599,6 +601,15 @@ int tern_loop_new(tern_loop **loop, unsigned dispatchers, tern_poller poller)
         return rc;
     }
     *loop = made;
+    return 0;
+}
+
+int tern_loop_set_retry_budget(tern_loop *loop, uint32_t concurrent, uint32_t per_second)
+{
+    enum { FASTEST = 1000000 };
+    if (loop == NULL || concurrent > FASTEST || per_second > FASTEST) return TERN_E_INVALID;
+    atomic_store_explicit(&loop->budget.concurrent, concurrent, memory_order_relaxed);
+    atomic_store_explicit(&loop->budget.per_second, per_second, memory_order_relaxed);
     return 0;
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/heap.h"
 #include "base/list.h"
+#include "client/budget.h"
 #include "client/dispatch.h"
 #include "engine/engine.h"
 #include "platform/poller.h"
@@ -48,6 +49,7 @@ struct tern_loop {
     /* The loop's own. */
     tern__source wake_source;
     tern__heap timers;
+    tern__budget budget; /* of attempts */
     tern__list again;  /* clients that have more to do in the next round */
     uint64_t slept_at; /* when it last went to sleep */
     size_t found;      /* bytes of publishes found waiting in this round */
