@@ -65,7 +65,7 @@ static void on_attempt(tern_client *client, tern_attempt *attempt, void *user_da
 {
     tern_azure_hub *hub = user_data;
     (void)client;
-    uint64_t now = tern__clock_wall_us() / 1000000;
+    uint64_t now = (tern__clock_wall_us() + 999999) / 1000000; /* rounded up: the life counts from the attempt, not from before */
     tern__buf token = {0};
     const tern__connection_string *own = &hub->parsed;
     int rc = tern__sas_make(&token, hub->resource, own->key, own->key_length, own->policy, now + hub->token_life);

@@ -16,7 +16,7 @@
 #include "support/net.h"
 #include "support/peers.h"
 
-enum { PATIENCE = NET_PATIENCE_MS, LIFE_S = 5 };
+enum { PATIENCE = NET_PATIENCE_MS, LIFE_S = 8 };
 
 #define KEY "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 #define DEVICE "HostName=contoso.azure-devices.net;DeviceId=MyDevice01;"
