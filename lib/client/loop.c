@@ -135,23 +135,27 @@ static uint64_t oldest_open(const tern_client *client)
 /* Exchanges what publishers and the engine have for each other. True: messages were dropped, whose outcomes are to be told. */
 static bool sync_engine(tern_client *client)
 {
+    enum { ROUNDS = 4 };
     tern_loop *loop = client->loop;
+    bool dropped = false;
     tern__mutex_lock(&client->lock);
     loop->found += tern__outbox_unsynced_bytes_locked(client->outbox);
     bool room = tern__engine_sync_locked(client->engine);
-    bool over = tern__engine_overflows(client->engine);
-    if (over) {
+    /* What was let in while the engine dropped is looked at, too, before it may be sent; but publishers never stop. */
+    for (int rounds = 0; rounds < ROUNDS && tern__engine_overflows(client->engine); rounds++) {
         tern__mutex_unlock(&client->lock);
-        tern__engine_shed(client->engine);
+        bool some = tern__engine_shed(client->engine);
         tern__mutex_lock(&client->lock);
-        room = tern__engine_sync_locked(client->engine);
+        room = tern__engine_sync_locked(client->engine) || room;
+        dropped = dropped || some;
+        if (!some) break;
     }
     client->syncs++;
     if (client->room_waiters != 0 && (room || client->options.policy != TERN_OUTBOX_BLOCK)) tern__cond_broadcast(&client->room);
     if (client->tells_oldest) client->oldest = oldest_open(client);
     client->counters.engine = *tern__engine_stats_of(client->engine);
     tern__mutex_unlock(&client->lock);
-    return over;
+    return dropped;
 }
 
 static inline bool traces(const tern_client *client)

@@ -129,8 +129,9 @@ int tern__engine_received(tern__engine *engine, size_t n, uint64_t now);
 /* Both in one, copying: for tests and small input. */
 int tern__engine_recv(tern__engine *engine, const void *data, size_t len, uint64_t now);
 
-/* Drops what the policy says until the outbox is within its bound. Right after a sync, before output. */
-void tern__engine_shed(tern__engine *engine);
+/* Drops what the policy says until the outbox is within its bound, or nothing is left that may be dropped; whether it dropped
+ * anything. Right after a sync, before output. */
+bool tern__engine_shed(tern__engine *engine);
 
 /* Pieces to be written next, in order; up to `max`, some 256 KiB in all; *count 0 when there is nothing. Asking again
  * without tern__engine_sent() gives the same bytes, maybe more. The pieces stay put until they were sent or closed. */

@@ -139,13 +139,15 @@ static void drop_newest(tern__engine *e)
     }
 }
 
-void tern__engine_shed(tern__engine *e)
+bool tern__engine_shed(tern__engine *e)
 {
-    if (!tern__engine_overflows(e)) return;
+    uint64_t before = e->stats.dropped;
+    if (!tern__engine_overflows(e)) return false;
     if (e->outbox.policy == TERN_OUTBOX_DROP_OLDEST) {
         drop_oldest(e);
     } else {
         drop_newest(e);
     }
     e->outbox.judged_id = e->outbox.taken_id;
+    return e->stats.dropped != before;
 }
