@@ -135,14 +135,14 @@ static uint64_t oldest_open(const tern_client *client)
 /* Exchanges what publishers and the engine have for each other. True: messages were dropped, whose outcomes are to be told. */
 static bool sync_engine(tern_client *client)
 {
-    enum { ROUNDS = 4 };
+    enum { LOOKS = 4 };
     tern_loop *loop = client->loop;
     bool dropped = false;
     tern__mutex_lock(&client->lock);
     loop->found += tern__outbox_unsynced_bytes_locked(client->outbox);
     bool room = tern__engine_sync_locked(client->engine);
     /* What was let in while the engine dropped is looked at, too, before it may be sent; but publishers never stop. */
-    for (int rounds = 0; rounds < ROUNDS && tern__engine_overflows(client->engine); rounds++) {
+    for (int looks = 0; looks < LOOKS && tern__engine_overflows(client->engine); looks++) {
         tern__mutex_unlock(&client->lock);
         bool some = tern__engine_shed(client->engine);
         tern__mutex_lock(&client->lock);
