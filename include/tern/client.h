@@ -96,6 +96,15 @@ TERN_API int tern_client_publish_token(tern_client *client, const char *topic, c
 TERN_API int tern_client_publish_message(tern_client *client, const tern_message *message,
                                          uint64_t *id, tern_token **token);
 
+/** Publishes several messages in order, all with the same flags: the i-th of `topics`, `payloads` and
+ * `payload_lengths`, as tern_client_publish() would. It stops at the first that is not accepted; `*accepted`
+ * is how many were, and `ids` (may be NULL) has room for all. For callers to whom a call costs more than a
+ * message. Errors: as tern_client_publish() of the message at `*accepted`. Thread: any. Blocks: as
+ * tern_client_publish(). (MQTT 5 section 3.3) */
+TERN_API int tern_client_publish_many(tern_client *client, const char *const *topics,
+                                      const void *const *payloads, const size_t *payload_lengths,
+                                      size_t count, uint32_t flags, uint64_t *ids,
+                                      size_t *accepted);
 /** Publishes several messages (1..16) as one unit: next to each other when they are sent first, and where
  * one of them is not sent, none is. They take ids that follow each other; `*id` (may be NULL) is the last
  * one's. The token (may be NULL) ends with the last one's outcome, and the delivery handler is told no
@@ -154,6 +163,10 @@ TERN_API int tern_client_set_event_handler(tern_client *client, tern_event_callb
  * connection is gone: the broker sends it again), TERN_E_CLOSED, TERN_E_NOMEM. Thread: any. Blocks:
  * no. (MQTT 5 sections 4.4, 4.6) */
 TERN_API int tern_client_ack(tern_client *client, const tern_message *message);
+/** As tern_client_ack(), by the number of tern_message_ack_number(), for callers that keep no message; 0 does
+ * nothing and answers 0. With `through` 1 all that came before it on its connection are acknowledged, too.
+ * Errors: as tern_client_ack(). Thread: any. Blocks: no. (MQTT 5 sections 4.4, 4.6) */
+TERN_API int tern_client_ack_number(tern_client *client, uint64_t number, int through);
 
 /** Takes the oldest message that waits, for clients without any message handler; it is the
  * caller's, and acknowledged by being handed over (automatic mode). Errors: TERN_E_INVALID,

@@ -98,6 +98,9 @@ TERN_API int tern_message_qos(const tern_message *message);
 TERN_API int tern_message_retained(const tern_message *message);
 /** 1 where the broker set DUP: it may have been delivered before. (MQTT 5 section 3.3.1.1) */
 TERN_API int tern_message_duplicate(const tern_message *message);
+/** What tern_client_ack_number() knows a received message by; 0 for QoS 0, and for one that was made here. Of two
+ * messages of a connection the later has the larger, until the numbers start over after 4,294,967,295. */
+TERN_API uint64_t tern_message_ack_number(const tern_message *message);
 /** The mark, 0 where none was set. */
 TERN_API uint32_t tern_message_mark(const tern_message *message);
 /** Payload Format Indicator, 0 or 1; -1 where absent. */

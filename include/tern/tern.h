@@ -24,6 +24,7 @@
 #include <tern/compress.h>
 #include <tern/error.h>
 #include <tern/event.h>
+#include <tern/feed.h>
 #include <tern/loop.h>
 #include <tern/message.h>
 #include <tern/options.h>

@@ -235,6 +235,13 @@ void tern__mailbox_acknowledge(tern__mailbox *mailbox, uint64_t epoch, uint32_t 
     atomic_store_explicit(&mailbox->ack, epoch << 32 | seq, memory_order_release);
 }
 
+void tern__mailbox_acknowledge_further(tern__mailbox *mailbox, uint64_t epoch, uint32_t seq)
+{
+    uint64_t last = atomic_load_explicit(&mailbox->ack, memory_order_relaxed);
+    bool later = (uint32_t)(last >> 32) != (uint32_t)epoch || (int32_t)(seq - (uint32_t)last) > 0;
+    if (later) tern__mailbox_acknowledge(mailbox, epoch, seq);
+}
+
 int tern__mailbox_add_receiver(tern__mailbox *mailbox, tern_token *token)
 {
     tern__list abandoned;

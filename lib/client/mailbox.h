@@ -82,6 +82,8 @@ int tern__mailbox_receive(tern__mailbox *mailbox, tern_message **message);
 int tern__mailbox_add_receiver(tern__mailbox *mailbox, tern_token *token);
 /* Automatic mode: the callbacks of this message have returned. */
 void tern__mailbox_acknowledge(tern__mailbox *mailbox, uint64_t epoch, uint32_t seq);
+/* The same, unless that or a later one of the epoch is acknowledged already; one thread at a time. */
+void tern__mailbox_acknowledge_further(tern__mailbox *mailbox, uint64_t epoch, uint32_t seq);
 
 /* The dispatcher's side: runs one unit of a mailbox that was in its ready list. The lock is held at entry and return, and
  * free in between; a mailbox with more work is ready again. The mailbox may be gone afterwards. */

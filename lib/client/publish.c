@@ -209,6 +209,20 @@ int tern_client_publish(tern_client *client, const char *topic, const void *payl
     return submit(client, &submission, id);
 }
 
+int tern_client_publish_many(tern_client *client, const char *const *topics, const void *const *payloads,
+                             const size_t *payload_lengths, size_t count, uint32_t flags, uint64_t *ids, size_t *accepted)
+{
+    if (accepted != NULL) *accepted = 0;
+    int rc = tern__client_check(client);
+    if (rc == 0 && (accepted == NULL || (count != 0 && (topics == NULL || payloads == NULL || payload_lengths == NULL))))
+        rc = TERN_E_INVALID;
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        rc = tern_client_publish(client, topics[i], payloads[i], payload_lengths[i], flags, ids != NULL ? &ids[i] : NULL);
+        if (rc == 0) *accepted = i + 1;
+    }
+    return rc;
+}
+
 /* Submits with a token, where the caller wants one. */
 static int submit_with_token(tern_client *client, tern__submission *submission, uint64_t *id,
                              tern_token **token)

@@ -227,26 +227,43 @@ int tern_client_receive_token(tern_client *client, tern_token **token)
     return 0;
 }
 
-int tern_client_ack(tern_client *client, const tern_message *message)
+/* Manual mode: for the loop. With `through` all before it, too. */
+static int acknowledge(tern_client *client, uint64_t epoch, uint32_t seq, bool through)
 {
-    int rc = tern__client_check(client);
-    if (rc == 0 && message == NULL) rc = TERN_E_INVALID;
-    if (rc != 0) return rc;
-    const tern__record *record = message->record;
-    if (record->qos == 0) return 0;
+    int rc = 0;
     if (client->options.ack != TERN_ACK_MANUAL)
         return tern__client_fail(client, TERN_E_STATE, "ack: the client acknowledges by itself");
-    bool stale = message->epoch == 0 || message->epoch != atomic_load(&client->epoch);
-    tern__manual_ack ack = {message->epoch, record->ack_seq};
+    uint64_t now = atomic_load(&client->epoch);
     tern__mutex_lock(&client->lock);
     if (client->closing) {
         rc = TERN_E_CLOSED; /* also where that has ended the message's connection */
+    } else if (epoch == 0 || epoch != (uint32_t)now) {
+        rc = TERN_E_STALE;
+    } else if (through) {
+        tern__mailbox_acknowledge_further(&client->mailbox, now, seq);
     } else {
-        rc = stale ? TERN_E_STALE : tern__buf_append(&client->acks, &ack, sizeof ack);
+        tern__manual_ack ack = {now, seq};
+        rc = tern__buf_append(&client->acks, &ack, sizeof ack);
     }
     tern__mutex_unlock(&client->lock);
     if (rc == TERN_E_STALE)
         return tern__client_fail(client, rc, "ack: the message's connection is gone");
     if (rc == 0) tern__client_schedule(client, false);
     return rc;
+}
+
+int tern_client_ack(tern_client *client, const tern_message *message)
+{
+    int rc = tern__client_check(client);
+    if (rc == 0 && message == NULL) rc = TERN_E_INVALID;
+    if (rc != 0) return rc;
+    const tern__record *record = message->record;
+    return record->qos == 0 ? 0 : acknowledge(client, (uint32_t)message->epoch, record->ack_seq, false);
+}
+
+int tern_client_ack_number(tern_client *client, uint64_t number, int through)
+{
+    int rc = tern__client_check(client);
+    if (rc != 0 || number == 0) return rc;
+    return acknowledge(client, number >> 32, (uint32_t)number, through != 0);
 }

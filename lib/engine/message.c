@@ -356,6 +356,12 @@ int tern_message_duplicate(const tern_message *message)
     return message != NULL && (message->record->flags & TERN__RECORD_DUP) != 0;
 }
 
+uint64_t tern_message_ack_number(const tern_message *message)
+{
+    if (message == NULL || message->epoch == 0 || message->record->qos == 0) return 0;
+    return message->epoch << 32 | message->record->ack_seq;
+}
+
 uint32_t tern_message_mark(const tern_message *message)
 {
     return message != NULL && message->own != NULL ? message->own->mark : 0;
