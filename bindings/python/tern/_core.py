@@ -1,0 +1,363 @@
+"""What tern.Client and tern.aio.Client share: the handle, the feed, publishing, tokens and outcomes.
+
+A core knows nothing of threads or event loops: whoever owns it calls read(), and is called back from
+there. It holds its owner weakly, so that a client that nobody uses any more can go.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import logging
+import struct
+import sys
+import threading
+import time
+import weakref
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Callable, Deque, Dict, Iterator, List, Mapping, Optional, Protocol, Sequence, Tuple
+
+from ._ffi import c, callbacks, held, lib
+from .enums import LogLevel
+from .errors import ClosedError, make_error
+from .event import Event, read_event
+from .message import Message, Payload, Properties, as_bytes
+from .options import Handle, apply_client, apply_connection, flags_of, make_message
+from .outcomes import Settled
+
+LOG = logging.getLogger("tern")
+LEVELS = {1: logging.ERROR, 2: logging.WARNING, 3: logging.INFO, 4: logging.DEBUG, 5: 5}
+RECORD = struct.Struct("=IIQQQIII4x")
+ACK_INTERVAL = 0.05
+MESSAGE, DELIVERY, EVENT, TOKEN = c.TERN_FEED_MESSAGE, c.TERN_FEED_DELIVERY, c.TERN_FEED_EVENT, c.TERN_FEED_TOKEN
+Record = Tuple[int, int, int, int, int, int, int, int]
+
+
+class Owner(Protocol):
+    """Who a core works for. All of it is called in read()."""
+
+    def _on_message(self, who: int, message: Message) -> None: ...
+
+    def _on_event(self, event: Event) -> None: ...
+
+    def _on_delivery(self, first: int, last: int, outcome: int, cause: int, reason: int) -> None: ...
+
+    def _on_error(self, error: BaseException) -> None: ...
+
+
+@dataclass(frozen=True)
+class TokenResult:
+    """How an operation ended."""
+
+    error: int
+    text: str
+    reason_codes: List[int]
+    reason_string: Optional[str]
+
+
+def _release(client: Optional[int], feed: Optional[int]) -> None:
+    lib.tern_client_free(client)
+    held.tern_feed_free(feed)
+
+
+def _read_token(token: Any) -> TokenResult:
+    count = held.tern_token_reason_count(token)
+    text = held.tern_token_reason_string(token)
+    return TokenResult(
+        held.tern_token_error(token),
+        held.tern_token_error_text(token).decode(errors="replace"),
+        [held.tern_token_reason_code(token, i) for i in range(count)],
+        None if text is None else text.decode(errors="replace"),
+    )
+
+
+class Core:
+    """One client of Tern's in manual mode, with its feed."""
+
+    def __init__(self, owner: Owner, servers: Sequence[str], options: Mapping[str, Any]) -> None:
+        self._owner = weakref.ref(owner)
+        self.manual_ack = options.get("ack", "auto") == "manual"
+        if options.get("ack", "auto") not in ("auto", "manual"):
+            raise ValueError(f'ack: "auto" and "manual" are possible, not {options["ack"]!r}')
+        self.settled = Settled()
+        self.closed = False
+        self._numbers = itertools.count(1)
+        self._tokens: Dict[int, Tuple[int, Callable[[TokenResult], None]]] = {}
+        self._events: Deque[Event] = deque()
+        self.backlog: Deque[Tuple[int, Message]] = deque()
+        self._batch: Iterator[Record] = iter(())
+        self._data = b""
+        self._ack_through = 0
+        self._acked_at = 0.0
+        self._keep = [options.get("compression")]
+        self.log_level = LogLevel(options.get("log_level", LogLevel.WARNING))
+        self._make(servers, options)
+        self._out = (ctypes.c_void_p(), ctypes.c_size_t(), ctypes.c_void_p(), ctypes.c_size_t())
+        self._out_refs = tuple(ctypes.byref(one) for one in self._out)
+
+    # ---- making and ending ----
+
+    def _make(self, servers: Sequence[str], options: Mapping[str, Any]) -> None:
+        feed, client = ctypes.c_void_p(), ctypes.c_void_p()
+        rc = held.tern_feed_new(ctypes.byref(feed))
+        if rc != 0:
+            raise make_error(rc)
+        try:
+            with Handle("client") as fixed:
+                apply_client(fixed, options)
+                held.tern_client_options_set_dispatch(fixed, c.TERN_DISPATCH_MANUAL)
+                held.tern_client_options_set_ack(fixed, c.TERN_ACK_MANUAL)
+                if self.log_level > LogLevel.NONE:
+                    sink = ctypes.cast(held.tern_feed_log, ctypes.c_void_p)
+                    held.tern_client_options_set_log(fixed, int(self.log_level), callbacks.tern_log_callback(sink.value), feed)
+                rc = held.tern_client_new(ctypes.byref(client), fixed)
+            if rc != 0:
+                raise make_error(rc)
+            self.handle, self.feed = client, feed
+            self._finalizer = weakref.finalize(self, _release, client.value, feed.value)
+        except BaseException:
+            if client.value is None:
+                held.tern_feed_free(feed)
+            raise
+        self.check(held.tern_feed_attach(feed, client))
+        events = self._events
+        self._on_event_c = callbacks.tern_event_callback(lambda _client, event, _data: events.append(read_event(event)))
+        held.tern_feed_set_event_callback(feed, self._on_event_c, None)
+        if servers:
+            self.configure(servers, options)
+
+    def configure(self, servers: Sequence[str], options: Mapping[str, Any]) -> None:
+        """Replaces how to connect, from the next attempt on."""
+        with Handle("connection") as connection:
+            apply_connection(connection, servers, options)
+            self.check(held.tern_client_configure(self.handle, connection))
+
+    @property
+    def descriptor(self) -> int:
+        """Readable while read() has something to tell."""
+        descriptor = ctypes.c_int()
+        self.check(held.tern_client_dispatch_fd(self.handle, ctypes.byref(descriptor)))
+        return descriptor.value
+
+    # ---- errors ----
+
+    def error_text(self) -> Tuple[int, str]:
+        """The client's last error, and its text."""
+        buffer = ctypes.create_string_buffer(500)
+        rc = held.tern_client_copy_error_text(self.handle, buffer, len(buffer))
+        return rc, buffer.value.decode(errors="replace")
+
+    def check(self, rc: int) -> None:
+        """Raises what a call's result says."""
+        if rc == 0:
+            return
+        if self.closed or rc == c.TERN_E_CLOSED:
+            raise ClosedError(c.TERN_E_CLOSED)
+        last, text = self.error_text()
+        raise make_error(rc, text if last == rc else None)
+
+    # ---- publishing ----
+
+    def publish(self, topic: str, payload: Payload, qos: int, retain: bool, properties: Optional[Properties],
+                compress: Optional[bool], lose_properties: bool) -> int:
+        """Publishes; returns the message's id."""
+        if payload.__class__ is not bytes:
+            payload = as_bytes(payload)
+        message_id = ctypes.c_uint64()
+        if properties is None:
+            if qos.__class__ is int and 0 <= qos <= 2 and not retain and compress is None:
+                flags = qos
+            else:
+                flags = flags_of(qos, retain, compress, lose_properties)
+            rc = held.tern_client_publish(self.handle, topic.encode(), payload, len(payload), flags, ctypes.byref(message_id))
+            if rc == c.TERN_E_TOPIC or "\0" in topic:
+                raise make_error(c.TERN_E_TOPIC if rc == c.TERN_E_TOPIC else c.TERN_E_UTF8, f"topic {topic!r}")
+        else:
+            message = make_message(topic, payload, flags_of(qos, retain, compress, lose_properties), properties)  # type: ignore[arg-type]
+            rc = held.tern_client_publish_message(self.handle, message, ctypes.byref(message_id), None)
+            held.tern_message_unref(message)
+        if rc != 0:
+            self.check(rc)
+        return message_id.value
+
+    def publish_many(self, messages: Sequence[Tuple[str, Payload]], qos: int, retain: bool) -> Tuple[List[int], int]:
+        """Publishes messages in order, in one call; returns the ids of those that were accepted, and the error
+        of the next one."""
+        count = len(messages)
+        flags = flags_of(qos, retain)
+        payloads = [payload if payload.__class__ is bytes else as_bytes(payload) for _, payload in messages]
+        topics = [topic.encode() for topic, _ in messages]
+        pointers, sizes, ids = ctypes.c_char_p * count, ctypes.c_size_t * count, (ctypes.c_uint64 * count)()
+        accepted = ctypes.c_size_t()
+        rc = held.tern_client_publish_many(
+            self.handle, pointers(*topics), ctypes.cast(pointers(*payloads), ctypes.POINTER(ctypes.c_void_p)),
+            sizes(*map(len, payloads)), count, flags, ids, ctypes.byref(accepted))
+        return list(ids[: accepted.value]), rc
+
+    # ---- operations with a token ----
+
+    def start(self, done: Callable[[TokenResult], None], function: Any, *arguments: Any) -> None:
+        """Starts what ends with a token; `done` is called in read() when it has ended."""
+        token = ctypes.c_void_p()
+        self.check(function(self.handle, *arguments, ctypes.byref(token)))
+        number = next(self._numbers)
+        assert token.value is not None
+        self._tokens[number] = (token.value, done)
+        rc = held.tern_feed_watch(self.feed, token, number)
+        if rc != 0:
+            self._end_token(number)
+
+    def _end_token(self, number: int) -> None:
+        token, done = self._tokens.pop(number, (None, None))
+        if token is None or done is None:
+            return
+        result = _read_token(token)
+        held.tern_token_unref(token)
+        done(result)
+
+    # ---- receiving ----
+
+    def ack(self, number: int) -> None:
+        """Acknowledges one message."""
+        if not self.manual_ack and number != 0:
+            raise make_error(c.TERN_E_STATE, "ack: the client acknowledges by itself")
+        self.check(held.tern_client_ack_number(self.handle, number, 0))
+
+    def acknowledge_handled(self) -> None:
+        """Acknowledges what was handled so far, in automatic mode."""
+        number, self._ack_through = self._ack_through, 0
+        if number != 0:
+            held.tern_client_ack_number(self.handle, number, 1)  # stale: the broker sends it again
+
+    def handled(self, message: Message) -> None:
+        """A message was handled: it will be acknowledged, in automatic mode."""
+        if message.number == 0 or self.manual_ack:
+            return
+        self._ack_through = message.number
+        now = time.monotonic()
+        if now - self._acked_at > ACK_INTERVAL:
+            self._acked_at = now
+            self.acknowledge_handled()
+
+    def read(self, timeout_ms: int, wait: bool = True) -> int:
+        """Takes what there is to tell, waiting for it without the interpreter's lock, and tells it. Returns
+        Tern's code: 0, TERN_E_TIMEOUT, TERN_E_CLOSED, ..."""
+        records, count, data, length = self._out
+        call = lib.tern_feed_read if wait else held.tern_feed_read
+        rc: int = call(self.feed, timeout_ms, *self._out_refs)
+        if count.value != 0:
+            self._data = ctypes.string_at(data.value, length.value) if length.value else b""  # type: ignore[arg-type]
+            self._batch = RECORD.iter_unpack(ctypes.string_at(records.value, count.value * RECORD.size))  # type: ignore[arg-type]
+            self._tell()
+        return rc
+
+    def _tell(self) -> None:
+        owner = self._owner()
+        if owner is None:
+            return
+        on_message, backlog, data = owner._on_message, self.backlog, self._data
+        auto = not self.manual_ack
+        self._acked_at = time.monotonic()
+        for what, who, number, other, place, a, b, size in self._batch:
+            if what & 255 == MESSAGE:
+                end = place + a
+                rest = end + 2 + b
+                message = Message(data[end + 1 : rest - 1], data[place:end], what, number, other,
+                                  data[rest : rest + size] if size else b"", self)
+                on_message(who, message)
+                if number and auto:
+                    self.handled(message)
+                if backlog:
+                    self._tell_backlog(owner)
+            else:
+                self._tell_other(owner, what & 255, who, number, other, place, a, b)
+        self._tell_backlog(owner)
+        self.acknowledge_handled()
+
+    def _tell_backlog(self, owner: Owner) -> None:
+        while self.backlog:
+            who, message = self.backlog.popleft()
+            owner._on_message(who, message)
+            self.handled(message)
+
+    def _tell_other(self, owner: Owner, kind: int, who: int, number: int, other: int, place: int, a: int, b: int) -> None:
+        if kind == DELIVERY:
+            reason = b - (1 << 32) if b >> 31 else b
+            self.settled.add(number, other, (a, who, reason))
+            owner._on_delivery(number, other, a, who, reason)
+        elif kind == EVENT:
+            if self._events:
+                owner._on_event(self._events.popleft())
+        elif kind == TOKEN:
+            self._end_token(number)
+        elif kind == c.TERN_FEED_LOG:
+            LOG.log(LEVELS.get(who, logging.DEBUG), "%s", self._data[place : place + a].decode(errors="replace"))
+
+    def read_nested(self, until: Callable[[], bool], timeout_ms: int) -> None:
+        """In a callback: tells all but messages, which wait for their turn, until `until` says so. The rest of
+        the batch that the callback is from comes first."""
+        owner = self._owner()
+        if owner is None:
+            return
+        self.acknowledge_handled()
+        self._set_messages_aside(owner)
+        records, count, data, length = self._out
+        while not until():
+            rc = lib.tern_feed_read(self.feed, min(timeout_ms, 50), *self._out_refs)
+            if count.value != 0:
+                self._data = ctypes.string_at(data.value, length.value) if length.value else b""  # type: ignore[arg-type]
+                self._batch = RECORD.iter_unpack(ctypes.string_at(records.value, count.value * RECORD.size))  # type: ignore[arg-type]
+                self._set_messages_aside(owner)
+            elif rc == c.TERN_E_TIMEOUT or rc != 0:
+                return
+
+    def _set_messages_aside(self, owner: Owner) -> None:
+        data = self._data
+        for what, who, number, other, place, a, b, size in self._batch:
+            if what & 255 == MESSAGE:
+                end = place + a
+                rest = end + 2 + b
+                self.backlog.append((who, Message(data[end + 1 : rest - 1], data[place:end], what, number, other,
+                                                  data[rest : rest + size], self)))
+            else:
+                self._tell_other(owner, what & 255, who, number, other, place, a, b)
+
+
+class Gate:
+    """What one thread waits for and another opens; Ctrl-C gets through."""
+
+    __slots__ = ("_lock", "opened", "value")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+        self.opened = False
+        self.value: Any = None
+
+    def open(self, value: Any = None) -> None:
+        """Opens it, once."""
+        self.value = value
+        self.opened = True
+        self._lock.release()
+
+    def wait(self, timeout: Optional[float]) -> bool:
+        """Waits; False where the time was over first."""
+        return self._lock.acquire(timeout=-1 if timeout is None else timeout)
+
+
+def report(error: BaseException, what: str) -> None:
+    """An error that a callback raised and nobody takes."""
+    LOG.error("%s raised %s: %s", what, type(error).__name__, error, exc_info=error)
+    sys.unraisablehook(_Unraisable(type(error), error, error.__traceback__, what, None))  # type: ignore[arg-type]
+
+
+@dataclass
+class _Unraisable:
+    exc_type: type
+    exc_value: BaseException
+    exc_traceback: Any
+    err_msg: str
+    object: Any

@@ -1,0 +1,487 @@
+"""The blocking client: for programs that do one thing after another, with callbacks on a thread of the client's.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ctypes
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, Union
+
+from ._core import Core, Gate, TokenResult, report
+from ._ffi import c, held
+from .enums import Cause, EventKind, Limit, Outcome, OutboxPolicy
+from .errors import ClosedError, TernError, TimeoutError, WouldDeadlockError, make_error
+from .event import Event
+from .message import Message, Payload, Properties
+from .options import Options
+from .outcomes import Delivery, Key
+from .requests import Subscribe, failure_of, outcome_error, subscription, subscription_result
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+Handler = Callable[[Message], Any]
+_LIVE: weakref.WeakSet[Client] = weakref.WeakSet()
+
+
+class Publication:
+    """A published message: what became of it can be asked, or waited for."""
+
+    __slots__ = ("_client", "id")
+
+    def __init__(self, client: Client, message_id: int) -> None:
+        self._client = client
+        self.id = message_id
+
+    @property
+    def outcome(self) -> Outcome:
+        """What became of it so far; Outcome.PENDING where nothing did yet."""
+        key = self._client._core.settled.find(self.id)
+        return Outcome.PENDING if key is None else Outcome(key[0])
+
+    @property
+    def cause(self) -> Cause:
+        """Why the outcome is NOT_SENT or UNKNOWN."""
+        key = self._client._core.settled.find(self.id)
+        return Cause.NONE if key is None else Cause(key[1])
+
+    @property
+    def reason_code(self) -> int:
+        """The broker's reason code; -1 where it sent none."""
+        key = self._client._core.settled.find(self.id)
+        return -1 if key is None else key[2]
+
+    @property
+    def done(self) -> bool:
+        """Whether it has its outcome."""
+        return self._client._core.settled.find(self.id) is not None
+
+    def wait(self, timeout: Optional[float] = None) -> Publication:
+        """Waits for the outcome: DELIVERED by the broker, or SENT for QoS 0. Returns itself.
+
+        Raises TimeoutError where there is none in `timeout` seconds, RefusedError and others where the
+        outcome is none of those two.
+        """
+        key = self._client._wait_settled(self.id, timeout)
+        error = outcome_error(self.id, key)
+        if error is not None:
+            raise error
+        return self
+
+    def __repr__(self) -> str:
+        return f"<tern.Publication {self.id} {self.outcome.name}>"
+
+
+class Client:
+    """An MQTT client.
+
+    ::
+
+        with tern.Client("mqtt://localhost") as client:
+            client.subscribe("sensors/#", qos=1)
+            client.publish("sensors/1", "23.5", qos=1).wait(5)
+            for message in client.messages():
+                print(message.topic, message.text)
+
+    Methods may be called from any thread, and in callbacks. Callbacks run on the client's own thread, one at a
+    time; what they raise goes to `on_error`, else to sys.unraisablehook and the logger "tern".
+    """
+
+    def __init__(self, *servers: str, **options: Unpack[Options]) -> None:
+        self._servers = list(servers)
+        self._options: Dict[str, Any] = dict(options)
+        unknown = set(options) - set(Options.__annotations__)
+        if unknown:
+            raise TypeError(f"unknown option: {', '.join(sorted(unknown))}")
+        self._block = OutboxPolicy(self._options.get("outbox_policy", OutboxPolicy.REJECT)) == OutboxPolicy.BLOCK
+        self._limit: int = self._options.get("receive_limit", 10000)
+        self._handlers: Dict[int, Handler] = {}
+        self._filters: Dict[str, int] = {}
+        self._queue: Deque[Message] = deque()
+        self._receivers: Deque[Gate] = deque()
+        self._room = threading.Event()
+        self._room.set()
+        self._receiving = False
+        self._waiting = 0
+        self._lock = threading.Lock()
+        self.on_message: Optional[Handler] = None
+        """Called with messages that no filter's handler takes."""
+        self.on_event: Optional[Callable[[Event], Any]] = None
+        self.on_delivery: Optional[Callable[[Delivery], Any]] = None
+        """Called with the outcomes of published messages, a range of ids at a time."""
+        self.on_error: Optional[Callable[[BaseException], Any]] = None
+        """Called with what a callback raised."""
+        self._core = Core(self, self._servers, self._options)
+        self._thread = threading.Thread(target=_pump, args=(self._core, weakref.ref(self)), name="tern", daemon=True)
+        self._thread.start()
+        _LIVE.add(self)
+        weakref.finalize(self, _abandon, self._core).atexit = False
+
+    # ---- the connection ----
+
+    def configure(self, *servers: str, **options: Unpack[Options]) -> None:
+        """Replaces how to connect; takes effect at the next attempt. Options that are not given keep their values."""
+        changed = {**self._options, **options}
+        self._core.configure(list(servers) or self._servers, changed)
+        self._servers, self._options = list(servers) or self._servers, changed
+
+    def connect(self, timeout: Optional[float] = 10.0) -> Client:
+        """Connects, and reconnects from now on; waits for the first CONNACK (`timeout` 0: does not wait). Returns
+        itself.
+
+        Raises TimeoutError or why the last attempt failed where it still tries after `timeout` seconds, and
+        RefusedError and others where it has stopped.
+        """
+        if timeout == 0:
+            self._core.check(held.tern_client_connect(self._core.handle, None))
+            return self
+        result = self._wait_token(timeout, held.tern_client_connect)
+        if result is None:
+            last, text = self._core.error_text()
+            raise make_error(last, text) if last != 0 else TimeoutError(c.TERN_E_TIMEOUT, "connect: no answer in time")
+        if result.error != 0:
+            raise failure_of(result)
+        return self
+
+    def disconnect(self, reason_code: int = 0, timeout: Optional[float] = 5.0) -> None:
+        """Disconnects and stops reconnecting; subscriptions and the outbox are kept, and connect() may follow."""
+        self._expect(self._wait_token(timeout, held.tern_client_disconnect, reason_code), "disconnect")
+
+    def reconnect(self, quiesce: float = 1.0, timeout: Optional[float] = 10.0) -> None:
+        """Connects anew without losing anything, with the options of now."""
+        self._expect(self._wait_token(timeout, held.tern_client_reconnect, round(quiesce * 1000)), "reconnect")
+
+    def retry(self) -> None:
+        """Ends the wait for the next attempt."""
+        self._core.check(held.tern_client_retry(self._core.handle))
+
+    def flush(self, timeout: Optional[float] = None) -> None:
+        """Waits until every message published before has its outcome."""
+        self._expect(self._wait_token(timeout, held.tern_client_flush), "flush")
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Waits up to `timeout` seconds for messages and requests to end, disconnects, and gives every message
+        that is left its outcome. Once this has returned no callback runs any more. Closing twice does nothing."""
+        with self._lock:
+            if self._core.closed:
+                return
+            self._core.closed = True
+        rc = held.tern_client_close(self._core.handle, int(timeout > 0), max(0, round(timeout * 1000)), None)
+        if rc not in (0, c.TERN_E_CLOSED, c.TERN_E_FORKED):
+            self._core.check(rc)
+        self._room.set()
+        if threading.current_thread() is not self._thread and rc != c.TERN_E_FORKED:
+            self._thread.join(timeout + 5)
+        while self._receivers:
+            self._receivers.popleft().open()
+
+    def __enter__(self) -> Client:
+        return self.connect()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection now."""
+        return bool(held.tern_client_connected(self._core.handle) == 1)
+
+    @property
+    def client_id(self) -> str:
+        """The client id in use: the one that was set, else the server's."""
+        buffer = ctypes.create_string_buffer(65536)
+        self._core.check(held.tern_client_id(self._core.handle, buffer, len(buffer)))
+        return buffer.value.decode()
+
+    def limit(self, limit: Limit) -> int:
+        """What was agreed on at the last CONNACK; -1 for unknown limits."""
+        value = ctypes.c_int64()
+        self._core.check(held.tern_client_limit(self._core.handle, int(limit), ctypes.byref(value)))
+        return value.value
+
+    @property
+    def statistics(self) -> Dict[str, int]:
+        """Counters and gauges by name (docs/statistics.md)."""
+        result, value = {}, ctypes.c_uint64()
+        for index in range(held.tern_stat_count()):
+            name = held.tern_stat_name(index)
+            if held.tern_client_stat(self._core.handle, name, ctypes.byref(value)) == 0:
+                result[name.decode()] = value.value
+        return result
+
+    # ---- publishing ----
+
+    def publish(self, topic: str, payload: Payload = b"", qos: int = 0, retain: bool = False, *,
+                properties: Optional[Properties] = None, compress: Optional[bool] = None,
+                lose_properties: bool = False) -> Publication:
+        """Publishes: the message is copied into the outbox, also while offline, and goes out in order.
+
+        Raises OutboxFullError where there is no room (with OutboxPolicy.BLOCK: after block_timeout), and
+        UsageError for what is no topic. (MQTT 5 section 3.3)
+        """
+        try:
+            return Publication(self, self._core.publish(topic, payload, qos, retain, properties, compress, lose_properties))
+        except TernError as error:
+            if error.code != c.TERN_E_OUTBOX_FULL or not self._block:
+                raise
+        return Publication(self, self._publish_blocking(topic, payload, qos, retain, properties, compress, lose_properties))
+
+    def _publish_blocking(self, *arguments: Any) -> int:
+        timeout = self._options.get("block_timeout")
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                raise TimeoutError(c.TERN_E_TIMEOUT, "publish: no room in the outbox in time")
+            self._wait_for_room(0.05 if left is None else min(left, 0.05))
+            try:
+                return self._core.publish(*arguments)
+            except TernError as error:
+                if error.code != c.TERN_E_OUTBOX_FULL:
+                    raise
+
+    def _wait_for_room(self, timeout: float) -> None:
+        oldest = ctypes.c_uint64()
+        self._core.check(held.tern_client_oldest_open(self._core.handle, ctypes.byref(oldest)))
+        with contextlib.suppress(TimeoutError):
+            self._wait_settled(oldest.value, timeout)
+
+    def publish_many(self, messages: Iterable[Tuple[str, Payload]], qos: int = 0, retain: bool = False) -> List[int]:
+        """Publishes pairs of topic and payload in order, a thousand in one call; returns their ids. Several times
+        as fast as one publish() each.
+
+        Raises what publish() would of the first that is not accepted; `accepted` of the exception are the ids of
+        those before it.
+        """
+        ids: List[int] = []
+        batch: List[Tuple[str, Payload]] = []
+        for message in messages:
+            batch.append(message)
+            if len(batch) == 1000:
+                self._publish_batch(batch, qos, retain, ids)
+                batch = []
+        if batch:
+            self._publish_batch(batch, qos, retain, ids)
+        return ids
+
+    def _publish_batch(self, batch: List[Tuple[str, Payload]], qos: int, retain: bool, ids: List[int]) -> None:
+        while batch:
+            accepted, rc = self._core.publish_many(batch, qos, retain)
+            ids += accepted
+            batch = batch[len(accepted) :]
+            if rc == 0:
+                return
+            try:
+                if rc == c.TERN_E_OUTBOX_FULL and self._block:
+                    ids.append(self._publish_blocking(*batch[0], qos, retain, None, None, False))
+                    batch = batch[1:]
+                else:
+                    self._core.check(rc)
+            except TernError as error:
+                error.accepted = ids  # type: ignore[attr-defined]
+                raise
+
+    # ---- subscribing ----
+
+    def subscribe(self, filters: Union[str, Iterable[Union[str, Subscribe]]], qos: int = 0, *, timeout: Optional[float] = 10.0,
+                  identifier: int = 0, user_properties: Iterable[Tuple[str, str]] = (), **flags: bool) -> List[int]:
+        """Subscribes, now and after every lost session; waits for the server's answer and returns its reason codes.
+
+        filters: one, or several, each with options of its own where it is a tern.Subscribe. flags: no_local,
+        retain_as_published, retained_if_new, retained_never. Raises RefusedError where any was refused,
+        TimeoutError (the wish stays). (MQTT 5 section 3.8)
+        """
+        with subscription(filters, qos, identifier, user_properties, flags) as handle:
+            result = self._wait_token(timeout, held.tern_client_subscribe_all, handle)
+        return subscription_result(result, "subscribe")
+
+    def unsubscribe(self, filters: Union[str, Iterable[str]], *, timeout: Optional[float] = 10.0) -> List[int]:
+        """Unsubscribes; waits for the server's answer. (MQTT 5 section 3.10)"""
+        with subscription(filters, 0, 0, (), {}) as handle:
+            result = self._wait_token(timeout, held.tern_client_unsubscribe_all, handle)
+        return subscription_result(result, "unsubscribe")
+
+    def on(self, filter: str) -> Callable[[Handler], Handler]:
+        """Decorator: the function is called with messages whose topic matches. It subscribes nothing."""
+
+        def decorate(handler: Handler) -> Handler:
+            self.set_handler(filter, handler)
+            return handler
+
+        return decorate
+
+    def set_handler(self, filter: str, handler: Optional[Handler]) -> None:
+        """Sets who is called with messages whose topic matches a filter; None removes it. (MQTT 5 section 4.7)"""
+        with self._lock:
+            if handler is None:
+                self._core.check(held.tern_feed_set_filter(self._core.feed, filter.encode(), 0))
+                self._handlers.pop(self._filters.pop(filter), None)
+                return
+            number = self._filters.get(filter)
+            if number is None:
+                number = next(n for n in range(1, len(self._handlers) + 2) if n not in self._handlers)
+                self._core.check(held.tern_feed_set_filter(self._core.feed, filter.encode(), number))
+                self._filters[filter] = number
+            self._handlers[number] = handler
+
+    # ---- receiving ----
+
+    def receive(self, timeout: Optional[float] = None) -> Message:
+        """Takes the next message that no handler takes. Raises TimeoutError, ClosedError."""
+        self._receiving = True
+        if threading.current_thread() is self._thread:
+            raise WouldDeadlockError(c.TERN_E_WOULD_DEADLOCK, "receive: not in a callback of the client")
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            gate = Gate()
+            self._receivers.append(gate)  # before the look: what comes after it opens the gate
+            with contextlib.suppress(IndexError):
+                message = self._queue.popleft()
+                gate.opened = True
+                if not self._room.is_set() and len(self._queue) <= self._limit // 2:
+                    self._room.set()
+                return message
+            if self._core.closed:
+                raise ClosedError(c.TERN_E_CLOSED)
+            left = None if deadline is None else deadline - time.monotonic()
+            if (left is not None and left <= 0) or not gate.wait(left):
+                gate.opened = True
+                raise TimeoutError(c.TERN_E_TIMEOUT, "receive: no message in time")
+
+    def messages(self, timeout: Optional[float] = None) -> Iterator[Message]:
+        """Messages that no handler takes, one after the other, until the client is closed, or none came for `timeout`
+        seconds."""
+        while True:
+            try:
+                yield self.receive(timeout)
+            except (ClosedError, TimeoutError):
+                return
+
+    # ---- what the core tells; on the client's thread ----
+
+    def _on_message(self, who: int, message: Message) -> None:
+        handler = self._handlers.get(who) if who else self.on_message
+        if handler is not None:
+            try:
+                handler(message)
+            except BaseException as error:  # the thread must live on
+                self._on_error(error)
+        elif who == 0 and (self._receiving or not self._handlers):
+            self._queue.append(message)
+            if len(self._queue) >= self._limit:
+                self._room.clear()
+            self._wake_receiver()
+
+    def _wake_receiver(self) -> None:
+        while self._receivers:
+            gate = self._receivers.popleft()
+            if not gate.opened:
+                gate.open()
+                return
+
+    def _on_event(self, event: Event) -> None:
+        if self.on_event is not None:
+            try:
+                self.on_event(event)
+            except BaseException as error:
+                self._on_error(error)
+
+    def _on_delivery(self, first: int, last: int, outcome: int, cause: int, reason: int) -> None:
+        if self.on_delivery is not None:
+            try:
+                self.on_delivery(Delivery(first, last, Outcome(outcome), Cause(cause), reason))
+            except BaseException as error:
+                self._on_error(error)
+
+    def _on_error(self, error: BaseException) -> None:
+        if self.on_error is None:
+            report(error, "a callback of tern.Client")
+            return
+        try:
+            self.on_error(error)
+        except BaseException as second:
+            report(second, "on_error of tern.Client")
+
+    # ---- waiting ----
+
+    def _wait(self, gate: Gate, timeout: Optional[float]) -> bool:
+        """Waits for what the client's thread will open; in a callback that thread goes on with all but messages."""
+        if threading.current_thread() is not self._thread:
+            self._waiting += 1
+            self._room.set()
+            try:
+                return gate.wait(timeout)
+            finally:
+                self._waiting -= 1
+        deadline = None if timeout is None else time.monotonic() + timeout
+        self._core.read_nested(lambda: gate.opened or (deadline is not None and time.monotonic() >= deadline), 50)
+        return gate.opened
+
+    def _wait_token(self, timeout: Optional[float], function: Any, *arguments: Any) -> Optional[TokenResult]:
+        gate = Gate()
+        self._core.start(gate.open, function, *arguments)
+        return gate.value if self._wait(gate, timeout) else None
+
+    def _wait_settled(self, message_id: int, timeout: Optional[float]) -> Key:
+        gate = Gate()
+        key = self._core.settled.wait(message_id, gate.open)
+        if key is None and not self._wait(gate, timeout):
+            self._core.settled.forget(message_id, gate.open)
+            raise TimeoutError(c.TERN_E_TIMEOUT, f"message {message_id} has no outcome yet: {self._core.error_text()[1]}".rstrip(": "))
+        return gate.value if key is None else key
+
+    @staticmethod
+    def _expect(result: Optional[TokenResult], what: str) -> None:
+        if result is None:
+            raise TimeoutError(c.TERN_E_TIMEOUT, f"{what}: not in time")
+        if result.error != 0:
+            raise failure_of(result)
+
+
+def _pump(core: Core, owner: weakref.ref[Client]) -> None:
+    """The client's thread. It holds the client only while it has something to tell it."""
+    while True:
+        client = owner()
+        room = client._room if client is not None else None
+        waiting = client._waiting if client is not None else 0
+        del client
+        if room is not None and not room.is_set() and not waiting:
+            room.wait(0.05)
+            continue
+        rc = core.read(1000)
+        if rc in (c.TERN_E_CLOSED, c.TERN_E_FORKED, c.TERN_E_INVALID, c.TERN_E_STATE):
+            return
+
+
+def _abandon(core: Core) -> None:
+    """Nobody uses the client any more."""
+    core.closed = True
+    held.tern_client_close(core.handle, 0, 0, None)
+
+
+def _close_all() -> None:
+    """At the interpreter's end: what is on its way has a second."""
+    for client in list(_LIVE):
+        with contextlib.suppress(Exception):
+            client.close(1.0)
+
+
+def _forked() -> None:
+    """In the child of a fork: its clients are the parent's."""
+    for client in list(_LIVE):
+        client._core.closed = True
+
+
+atexit.register(_close_all)
+os.register_at_fork(after_in_child=_forked)
+
+__all__ = ["Client", "Publication"]
+_ = (EventKind, Mapping)
