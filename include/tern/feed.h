@@ -72,6 +72,11 @@ TERN_API int tern_feed_set_event_callback(tern_feed *feed, tern_event_callback c
  * 256 KiB of them, until they are read. Nothing is woken by them: who reads with a long time-out sees them late.
  * Thread: any. Blocks: no. */
 TERN_API void tern_feed_log(tern_log_level level, const char *text, void *feed);
+/** As tern_client_publish() of the feed's client, in the shape that is called at the lowest cost: no result by a
+ * pointer, and lengths of 32 bits. Returns the message's id, which is positive, or an error. Errors: as
+ * tern_client_publish(), TERN_E_STATE (no client). Thread: any. Blocks: as tern_client_publish(). (MQTT 5 section 3.3) */
+TERN_API int64_t tern_feed_publish(tern_feed *feed, const char *topic, const void *payload,
+                                   uint32_t payload_length, uint32_t flags);
 /** Waits up to timeout_ms until there is something to tell, and gives what there is, in order: `*count` records at
  * `*records`, and `*length` bytes at `*data`. Both belong to the feed and last until the next call. What has no
  * room in memory is not lost: messages of QoS 1 and 2 come again when they are not acknowledged, and

@@ -310,6 +310,15 @@ int tern_feed_set_event_callback(tern_feed *feed, tern_event_callback callback, 
     return 0;
 }
 
+int64_t tern_feed_publish(tern_feed *feed, const char *topic, const void *payload, uint32_t payload_length, uint32_t flags)
+{
+    uint64_t id = 0;
+    if (feed == NULL) return TERN_E_INVALID;
+    if (feed->client == NULL) return TERN_E_STATE;
+    int rc = tern_client_publish(feed->client, topic, payload, payload_length, flags, &id);
+    return rc != 0 ? rc : (int64_t)id;
+}
+
 /* ---- log records ---- */
 
 void tern_feed_log(tern_log_level level, const char *text, void *user_data)

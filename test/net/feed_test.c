@@ -301,6 +301,10 @@ static void many_are_published_in_one_call(void **state)
     assert_int_equal(accepted, 0);
     assert_int_equal(tern_client_publish_many(r.client, NULL, payloads, lengths, 1, 0, NULL, &accepted), TERN_E_INVALID);
     assert_int_equal(tern_client_publish_many(r.client, topics, payloads, lengths, 1, 0, NULL, NULL), TERN_E_INVALID);
+    assert_int_equal(tern_feed_publish(feed, "e", "5", 1, TERN_QOS_1), 5);
+    rig_expect_message(&r, 4, "e=5/1");
+    assert_int_equal(tern_feed_publish(feed, "+", "", 0, 0), TERN_E_TOPIC);
+    assert_int_equal(tern_feed_publish(NULL, "e", "", 0, 0), TERN_E_INVALID);
     assert_int_equal(tern_client_publish_many(NULL, topics, payloads, lengths, 1, 0, NULL, &accepted), TERN_E_INVALID);
     stop();
 }
@@ -318,6 +322,7 @@ static void misuse_is_told(void **state)
     assert_int_equal(tern_feed_new(&feed), 0);
     assert_int_equal(tern_feed_read(feed, 0, &bytes, &count, &bytes, &count), TERN_E_STATE);
     assert_int_equal(tern_feed_set_filter(feed, "a", 1), TERN_E_STATE);
+    assert_int_equal(tern_feed_publish(feed, "a", "", 0, 0), TERN_E_STATE);
     assert_int_equal(tern_feed_attach(feed, r.client), TERN_E_STATE); /* it has dispatcher threads */
     assert_int_equal(tern_feed_attach(NULL, r.client), TERN_E_INVALID);
     assert_int_equal(tern_feed_attach(feed, NULL), TERN_E_INVALID);
