@@ -32,6 +32,8 @@ LOG = logging.getLogger("tern")
 LEVELS = {1: logging.ERROR, 2: logging.WARNING, 3: logging.INFO, 4: logging.DEBUG, 5: 5}
 RECORD = struct.Struct("=IIQQQIII4x")
 ACK_INTERVAL = 0.05
+TOPICS = 4096  # topics whose bytes are remembered
+LARGEST = 268435455
 MESSAGE, DELIVERY, EVENT, TOKEN = c.TERN_FEED_MESSAGE, c.TERN_FEED_DELIVERY, c.TERN_FEED_EVENT, c.TERN_FEED_TOKEN
 Record = Tuple[int, int, int, int, int, int, int, int]
 
@@ -63,6 +65,13 @@ def _release(client: Optional[int], feed: Optional[int]) -> None:
     held.tern_feed_free(feed)
 
 
+def _publish_function(options: Mapping[str, Any]) -> Any:
+    """tern_feed_publish() without declared argument types: bytes and integers go through at half the cost. Compressing takes
+    time, in which others may run."""
+    library = lib if options.get("compression") is not None else held
+    return library.untyped("tern_feed_publish", ctypes.c_int64)
+
+
 def _read_token(token: Any) -> TokenResult:
     count = held.tern_token_reason_count(token)
     text = held.tern_token_reason_string(token)
@@ -83,6 +92,8 @@ class Core:
         if options.get("ack", "auto") not in ("auto", "manual"):
             raise ValueError(f'ack: "auto" and "manual" are possible, not {options["ack"]!r}')
         self.settled = Settled()
+        self.topics: Dict[str, bytes] = {}
+        self.put = _publish_function(options)
         self.closed = False
         self._numbers = itertools.count(1)
         self._tokens: Dict[int, Tuple[int, Callable[[TokenResult], None]]] = {}
@@ -161,24 +172,30 @@ class Core:
 
     # ---- publishing ----
 
-    def publish(self, topic: str, payload: Payload, qos: int, retain: bool, properties: Optional[Properties],
-                compress: Optional[bool], lose_properties: bool) -> int:
+    def topic(self, topic: str) -> bytes:
+        """A topic as C takes it; remembered, since most programs use few."""
+        raw = topic.encode()
+        if b"\0" in raw:
+            raise make_error(c.TERN_E_UTF8, f"topic {topic!r} holds a NUL character")
+        if len(self.topics) >= TOPICS:
+            self.topics.clear()
+        self.topics[topic] = raw
+        return raw
+
+    def publish(self, topic: str, payload: Payload, flags: int, properties: Optional[Properties]) -> int:
         """Publishes; returns the message's id."""
         if payload.__class__ is not bytes:
             payload = as_bytes(payload)
+        if properties is None and len(payload) <= LARGEST:
+            raw = self.topics.get(topic) or self.topic(topic)
+            result: int = self.put(self.feed, raw, payload, len(payload), flags)
+            if result < 0:
+                self.check(result)
+            return result
         message_id = ctypes.c_uint64()
-        if properties is None:
-            if qos.__class__ is int and 0 <= qos <= 2 and not retain and compress is None:
-                flags = qos
-            else:
-                flags = flags_of(qos, retain, compress, lose_properties)
-            rc = held.tern_client_publish(self.handle, topic.encode(), payload, len(payload), flags, ctypes.byref(message_id))
-            if rc == c.TERN_E_TOPIC or "\0" in topic:
-                raise make_error(c.TERN_E_TOPIC if rc == c.TERN_E_TOPIC else c.TERN_E_UTF8, f"topic {topic!r}")
-        else:
-            message = make_message(topic, payload, flags_of(qos, retain, compress, lose_properties), properties)  # type: ignore[arg-type]
-            rc = held.tern_client_publish_message(self.handle, message, ctypes.byref(message_id), None)
-            held.tern_message_unref(message)
+        message = make_message(topic, payload, flags, properties)  # type: ignore[arg-type]
+        rc = held.tern_client_publish_message(self.handle, message, ctypes.byref(message_id), None)
+        held.tern_message_unref(message)
         if rc != 0:
             self.check(rc)
         return message_id.value
@@ -189,7 +206,8 @@ class Core:
         count = len(messages)
         flags = flags_of(qos, retain)
         payloads = [payload if payload.__class__ is bytes else as_bytes(payload) for _, payload in messages]
-        topics = [topic.encode() for topic, _ in messages]
+        known = self.topics
+        topics = [known.get(topic) or self.topic(topic) for topic, _ in messages]
         pointers, sizes, ids = ctypes.c_char_p * count, ctypes.c_size_t * count, (ctypes.c_uint64 * count)()
         accepted = ctypes.c_size_t()
         rc = held.tern_client_publish_many(

@@ -239,6 +239,7 @@ FUNCTIONS: Dict[str, Tuple[str, List[str]]] = {
     'tern_feed_free': ('void', ['tern_feed *']),
     'tern_feed_log': ('void', ['tern_log_level', 'const char *', 'void *']),
     'tern_feed_new': ('int', ['tern_feed **']),
+    'tern_feed_publish': ('int64_t', ['tern_feed *', 'const char *', 'const void *', 'uint32_t', 'uint32_t']),
     'tern_feed_read': ('int', ['tern_feed *', 'uint32_t', 'const void **', 'size_t *', 'const void **', 'size_t *']),
     'tern_feed_set_event_callback': ('int', ['tern_feed *', 'tern_event_callback', 'void *']),
     'tern_feed_set_filter': ('int', ['tern_feed *', 'const char *', 'uint32_t']),

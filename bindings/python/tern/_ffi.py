@@ -94,6 +94,14 @@ class _Functions:
         return function
 
 
+    def untyped(self, name: str, result: Any) -> Any:
+        """A function of its own that converts its arguments by their Python types: bytes, c_void_p, and integers of 32 bits."""
+        FUNCTIONS[name]
+        function = self._library._FuncPtr((name, self._library))
+        function.restype = result
+        return function
+
+
 class _Callbacks:
     """Tern's callback types; each is made at its first use. Keep what they make for as long as C may call it."""
 

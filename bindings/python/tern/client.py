@@ -20,8 +20,8 @@ from ._ffi import c, held
 from .enums import Cause, EventKind, Limit, Outcome, OutboxPolicy
 from .errors import ClosedError, TernError, TimeoutError, WouldDeadlockError, make_error
 from .event import Event
-from .message import Message, Payload, Properties
-from .options import Options
+from .message import Message, Payload, Properties, as_bytes
+from .options import Options, flags_of
 from .outcomes import Delivery, Key
 from .requests import Subscribe, failure_of, outcome_error, subscription, subscription_result
 
@@ -227,14 +227,22 @@ class Client:
         Raises OutboxFullError where there is no room (with OutboxPolicy.BLOCK: after block_timeout), and
         UsageError for what is no topic. (MQTT 5 section 3.3)
         """
+        core = self._core
+        if payload.__class__ is not bytes:
+            payload = as_bytes(payload)
+        if properties is None and compress is None and not retain and qos in (0, 1, 2) and not lose_properties:
+            result = core.put(core.feed, core.topics.get(topic) or core.topic(topic), payload, len(payload), qos)
+            if result > 0:
+                return Publication(self, result)
+        flags = flags_of(qos, retain, compress, lose_properties)
         try:
-            return Publication(self, self._core.publish(topic, payload, qos, retain, properties, compress, lose_properties))
+            return Publication(self, core.publish(topic, payload, flags, properties))
         except TernError as error:
             if error.code != c.TERN_E_OUTBOX_FULL or not self._block:
                 raise
-        return Publication(self, self._publish_blocking(topic, payload, qos, retain, properties, compress, lose_properties))
+        return Publication(self, self._publish_blocking(topic, payload, flags, properties))
 
-    def _publish_blocking(self, *arguments: Any) -> int:
+    def _publish_blocking(self, topic: str, payload: Payload, flags: int, properties: Optional[Properties]) -> int:
         timeout = self._options.get("block_timeout")
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
@@ -243,7 +251,7 @@ class Client:
                 raise TimeoutError(c.TERN_E_TIMEOUT, "publish: no room in the outbox in time")
             self._wait_for_room(0.05 if left is None else min(left, 0.05))
             try:
-                return self._core.publish(*arguments)
+                return self._core.publish(topic, payload, flags, properties)
             except TernError as error:
                 if error.code != c.TERN_E_OUTBOX_FULL:
                     raise
@@ -281,7 +289,7 @@ class Client:
                 return
             try:
                 if rc == c.TERN_E_OUTBOX_FULL and self._block:
-                    ids.append(self._publish_blocking(*batch[0], qos, retain, None, None, False))
+                    ids.append(self._publish_blocking(*batch[0], flags_of(qos, retain), None))
                     batch = batch[1:]
                 else:
                     self._core.check(rc)
