@@ -41,7 +41,8 @@ Record = Tuple[int, int, int, int, int, int, int, int]
 class Owner(Protocol):
     """Who a core works for. All of it is called in read()."""
 
-    def _on_message(self, who: int, message: Message) -> None: ...
+    def _on_message(self, who: int, message: Message) -> bool:
+        """Whether it was handled; else it is in the core's queue now."""
 
     def _on_event(self, event: Event) -> None: ...
 
@@ -98,6 +99,7 @@ class Core:
         self._numbers = itertools.count(1)
         self._tokens: Dict[int, Tuple[int, Callable[[TokenResult], None]]] = {}
         self._events: Deque[Event] = deque()
+        self.queue: Deque[Message] = deque()
         self.backlog: Deque[Tuple[int, Message]] = deque()
         self._batch: Iterator[Record] = iter(())
         self._data = b""
@@ -254,11 +256,21 @@ class Core:
         """A message was handled: it will be acknowledged, in automatic mode."""
         if message.number == 0 or self.manual_ack:
             return
+        if self.queue:  # those that wait there are not handled yet: no acknowledging of all before it
+            held.tern_client_ack_number(self.handle, message.number, 0)
+            return
         self._ack_through = message.number
         now = time.monotonic()
         if now - self._acked_at > ACK_INTERVAL:
             self._acked_at = now
             self.acknowledge_handled()
+
+    def hand_over(self) -> Message:
+        """Takes the first message of the queue, which acknowledges it in automatic mode. Raises IndexError."""
+        message = self.queue.popleft()
+        if message.number != 0 and not self.manual_ack:
+            held.tern_client_ack_number(self.handle, message.number, 0)
+        return message
 
     def read(self, timeout_ms: int, wait: bool = True) -> int:
         """Takes what there is to tell, waiting for it without the interpreter's lock, and tells it. Returns
@@ -285,8 +297,7 @@ class Core:
                 rest = end + 2 + b
                 message = Message(data[end + 1 : rest - 1], data[place:end], what, number, other,
                                   data[rest : rest + size] if size else b"", self)
-                on_message(who, message)
-                if number and auto:
+                if on_message(who, message) and number and auto:
                     self.handled(message)
                 if backlog:
                     self._tell_backlog(owner)
@@ -298,8 +309,8 @@ class Core:
     def _tell_backlog(self, owner: Owner) -> None:
         while self.backlog:
             who, message = self.backlog.popleft()
-            owner._on_message(who, message)
-            self.handled(message)
+            if owner._on_message(who, message):
+                self.handled(message)
 
     def _tell_other(self, owner: Owner, kind: int, who: int, number: int, other: int, place: int, a: int, b: int) -> None:
         if kind == DELIVERY:

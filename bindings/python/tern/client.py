@@ -105,7 +105,6 @@ class Client:
         self._limit: int = self._options.get("receive_limit", 10000)
         self._handlers: Dict[int, Handler] = {}
         self._filters: Dict[str, int] = {}
-        self._queue: Deque[Message] = deque()
         self._receivers: Deque[Gate] = deque()
         self._room = threading.Event()
         self._room.set()
@@ -352,9 +351,9 @@ class Client:
             gate = Gate()
             self._receivers.append(gate)  # before the look: what comes after it opens the gate
             with contextlib.suppress(IndexError):
-                message = self._queue.popleft()
+                message = self._core.hand_over()
                 gate.opened = True
-                if not self._room.is_set() and len(self._queue) <= self._limit // 2:
+                if not self._room.is_set() and len(self._core.queue) <= self._limit // 2:
                     self._room.set()
                 return message
             if self._core.closed:
@@ -375,7 +374,7 @@ class Client:
 
     # ---- what the core tells; on the client's thread ----
 
-    def _on_message(self, who: int, message: Message) -> None:
+    def _on_message(self, who: int, message: Message) -> bool:
         handler = self._handlers.get(who) if who else self.on_message
         if handler is not None:
             try:
@@ -383,10 +382,13 @@ class Client:
             except BaseException as error:  # the thread must live on
                 self._on_error(error)
         elif who == 0 and (self._receiving or not self._handlers):
-            self._queue.append(message)
-            if len(self._queue) >= self._limit:
+            queue = self._core.queue
+            queue.append(message)
+            if len(queue) >= self._limit:
                 self._room.clear()
             self._wake_receiver()
+            return False
+        return True
 
     def _wake_receiver(self) -> None:
         while self._receivers:

@@ -135,7 +135,7 @@ class Message:
         return f"<tern.Message {self.topic!r} qos={self.qos}{kept} {len(self.payload)} bytes>"
 
 
-def as_bytes(payload: Payload) -> bytes:
+def as_bytes(payload: Payload, what: str = "payload") -> bytes:
     """A payload's bytes: text is encoded, any buffer is copied."""
     if isinstance(payload, bytes):
         return payload
@@ -145,4 +145,4 @@ def as_bytes(payload: Payload) -> bytes:
         return bytes(memoryview(payload))
     except TypeError:
         name = type(payload).__name__
-        raise TypeError(f"payload: str or a bytes-like object is needed, not {name}") from None
+        raise TypeError(f"{what}: str or a bytes-like object is needed, not {name}") from None

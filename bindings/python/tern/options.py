@@ -220,7 +220,7 @@ def apply_client(pointer: Any, o: Mapping[str, Any]) -> None:
 
 
 def _apply_will(pointer: Any, will: Will) -> None:
-    message = make_message(will.topic, as_bytes(will.payload), flags_of(will.qos, will.retain), will.properties)
+    message = make_message(will.topic, as_bytes(will.payload, "will.payload"), flags_of(will.qos, will.retain), will.properties)
     try:
         _set("will", "tern_connection_options_set_will", pointer, message, _number("will.delay", will.delay, U32))
     finally:
@@ -233,7 +233,7 @@ def apply_connection(pointer: Any, servers: Sequence[str], o: Mapping[str, Any])
         _add_server(pointer, url)
     if o.get("username") is not None or o.get("password") is not None:
         password = o.get("password")
-        secret = None if password is None else as_bytes(password)
+        secret = None if password is None else as_bytes(password, "password")
         _set("username", "tern_connection_options_set_credentials", pointer, _text("username", o.get("username")), secret,
              len(secret or b""))
     if "keep_alive" in o:
@@ -298,7 +298,7 @@ def _add_server(pointer: Any, url: str) -> None:
 
 
 def _pem(name: str, value: Any) -> bytes:
-    return value.encode() if isinstance(value, str) else as_bytes(value)
+    return value.encode() if isinstance(value, str) else as_bytes(value, name)
 
 
 _TLS_TEXTS: List[Tuple[str, str]] = [

@@ -1,0 +1,445 @@
+"""The asyncio client: on the event loop itself, without a thread between.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import weakref
+from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Deque, Dict, Generator, Iterable, List, Optional, Tuple, Union
+from collections import deque
+
+from ._core import Core, TokenResult, report
+from ._ffi import c, held
+from .enums import Cause, Limit, Outcome
+from .errors import ClosedError, TernError, TimeoutError, make_error
+from .event import Event
+from .message import Message, Payload, Properties, as_bytes
+from .options import Options, flags_of
+from .outcomes import Delivery, Key
+from .requests import Subscribe, failure_of, outcome_error, subscription, subscription_result
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+FAIR = 64  # publishes that need not wait, between looks at the event loop
+Handler = Callable[[Message], Any]
+
+
+class Publication:
+    """A published message. Awaiting it waits for the outcome, and raises where that is neither DELIVERED nor SENT."""
+
+    __slots__ = ("_client", "id")
+
+    def __init__(self, client: Client, message_id: int) -> None:
+        self._client = client
+        self.id = message_id
+
+    @property
+    def outcome(self) -> Outcome:
+        """What became of it so far."""
+        key = self._client._core.settled.find(self.id)
+        return Outcome.PENDING if key is None else Outcome(key[0])
+
+    @property
+    def cause(self) -> Cause:
+        """Why the outcome is NOT_SENT or UNKNOWN."""
+        key = self._client._core.settled.find(self.id)
+        return Cause.NONE if key is None else Cause(key[1])
+
+    @property
+    def done(self) -> bool:
+        """Whether it has its outcome."""
+        return self._client._core.settled.find(self.id) is not None
+
+    async def wait(self) -> Publication:
+        """Waits for the outcome. Cancelling the wait leaves the message alone."""
+        error = outcome_error(self.id, await self._client._settled(self.id))
+        if error is not None:
+            raise error
+        return self
+
+    def __await__(self) -> Generator[Any, None, Publication]:
+        return self.wait().__await__()
+
+    def __repr__(self) -> str:
+        return f"<tern.aio.Publication {self.id} {self.outcome.name}>"
+
+
+class Client:
+    """An MQTT client for one event loop.
+
+    ::
+
+        async with tern.aio.Client("mqtt://localhost") as client:
+            await client.subscribe("sensors/#", qos=1)
+            await client.publish("sensors/1", "23.5", qos=1)
+            async for message in client.messages():
+                print(message.topic, message.text)
+
+    All methods belong to the loop that connect() runs in. Waits may be cancelled at any time: what was asked for goes
+    on. Handlers are plain functions, called in the loop; on_error is told what they raise.
+    """
+
+    def __init__(self, *servers: str, **options: Unpack[Options]) -> None:
+        self._servers = list(servers)
+        self._options: Dict[str, Any] = dict(options)
+        unknown = set(options) - set(Options.__annotations__)
+        if unknown:
+            raise TypeError(f"unknown option: {', '.join(sorted(unknown))}")
+        self._limit: int = self._options.get("receive_limit", 10000)
+        self._handlers: Dict[int, Handler] = {}
+        self._filters: Dict[str, int] = {}
+        self._receivers: Deque[asyncio.Future[None]] = deque()
+        self._loop: Optional[asyncio.AbstractEventLoop] = None
+        self._reading = False
+        self._receiving = False
+        self._waiting = 0
+        self._hasty = 0
+        self.on_message: Optional[Handler] = None
+        self.on_event: Optional[Callable[[Event], Any]] = None
+        self.on_delivery: Optional[Callable[[Delivery], Any]] = None
+        self.on_error: Optional[Callable[[BaseException], Any]] = None
+        self._core = Core(self, self._servers, self._options)
+        self._descriptor = self._core.descriptor
+
+    # ---- the connection ----
+
+    async def connect(self, timeout: Optional[float] = 10.0) -> Client:
+        """Connects, and reconnects from now on; waits for the first CONNACK. Raises as tern.Client.connect()."""
+        self._attach()
+        try:
+            result = await self._token(timeout, held.tern_client_connect)
+        except asyncio.TimeoutError:
+            last, text = self._core.error_text()
+            raise (make_error(last, text) if last != 0 else TimeoutError(c.TERN_E_TIMEOUT, "connect: no answer in time")) from None
+        if result.error != 0:
+            raise failure_of(result)
+        return self
+
+    async def disconnect(self, reason_code: int = 0) -> None:
+        """Disconnects and stops reconnecting; connect() may follow."""
+        await self._done(held.tern_client_disconnect, reason_code)
+
+    async def reconnect(self, quiesce: float = 1.0) -> None:
+        """Connects anew without losing anything, with the options of now."""
+        await self._done(held.tern_client_reconnect, round(quiesce * 1000))
+
+    async def flush(self) -> None:
+        """Waits until every message published before has its outcome."""
+        await self._done(held.tern_client_flush)
+
+    async def close(self, timeout: float = 5.0) -> None:
+        """Waits up to `timeout` seconds for messages and requests to end, then disconnects for good."""
+        if self._core.closed:
+            return
+        ended: Optional[asyncio.Future[TokenResult]] = None
+        with contextlib.suppress(ClosedError):
+            if self._loop is None:
+                self._core.check(held.tern_client_close(self._core.handle, 0, 0, None))
+            else:
+                ended = self._start(held.tern_client_close, int(timeout > 0), max(0, round(timeout * 1000)))
+        self._core.closed = True
+        if ended is not None:
+            self._resume()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(asyncio.shield(ended), timeout + 5)
+        self._detach()
+        for one in self._receivers:
+            if not one.done():
+                one.set_result(None)
+
+    def configure(self, *servers: str, **options: Unpack[Options]) -> None:
+        """Replaces how to connect; takes effect at the next attempt."""
+        changed = {**self._options, **options}
+        self._core.configure(list(servers) or self._servers, changed)
+        self._servers, self._options = list(servers) or self._servers, changed
+
+    async def __aenter__(self) -> Client:
+        try:
+            return await self.connect()
+        except BaseException:
+            await self.close(0)
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection now."""
+        return bool(held.tern_client_connected(self._core.handle) == 1)
+
+    def limit(self, limit: Limit) -> int:
+        """What was agreed on at the last CONNACK; -1 for unknown limits."""
+        value = ctypes.c_int64()
+        self._core.check(held.tern_client_limit(self._core.handle, int(limit), ctypes.byref(value)))
+        return value.value
+
+    # ---- publishing ----
+
+    async def publish(self, topic: str, payload: Payload = b"", qos: int = 0, retain: bool = False, *,
+                      properties: Optional[Properties] = None, compress: Optional[bool] = None,
+                      lose_properties: bool = False) -> Publication:
+        """Publishes, and waits for the broker's answer (QoS 1 and 2) or until it is in the outbox (QoS 0), for room
+        first where that is full. Cancelled, the message goes on its way.
+
+        Raises RefusedError and others for an outcome that is none of DELIVERED and SENT, UsageError for what is no topic.
+        """
+        while True:
+            try:
+                publication = self.publish_nowait(topic, payload, qos, retain, properties=properties, compress=compress,
+                                                  lose_properties=lose_properties)
+                break
+            except TernError as error:
+                if error.code != c.TERN_E_OUTBOX_FULL:
+                    raise
+            await self._room()
+        if qos == 0:
+            self._hasty += 1
+            if self._hasty % FAIR == 0:
+                await asyncio.sleep(0)
+            return publication
+        return await publication
+
+    def publish_nowait(self, topic: str, payload: Payload = b"", qos: int = 0, retain: bool = False, *,
+                       properties: Optional[Properties] = None, compress: Optional[bool] = None,
+                       lose_properties: bool = False) -> Publication:
+        """Publishes without waiting; the result can be awaited. Raises OutboxFullError where there is no room."""
+        core = self._core
+        if payload.__class__ is not bytes:
+            payload = as_bytes(payload)
+        if properties is None and compress is None and not retain and qos in (0, 1, 2) and not lose_properties:
+            result = core.put(core.feed, core.topics.get(topic) or core.topic(topic), payload, len(payload), qos)
+            if result > 0:
+                return Publication(self, result)
+        return Publication(self, core.publish(topic, payload, flags_of(qos, retain, compress, lose_properties), properties))
+
+    async def publish_many(self, messages: Iterable[Tuple[str, Payload]], qos: int = 0, retain: bool = False) -> List[int]:
+        """Publishes pairs of topic and payload in order, a thousand in one call, waiting for room where the outbox is
+        full; returns their ids. flush() waits for the outcomes."""
+        ids: List[int] = []
+        batch: List[Tuple[str, Payload]] = []
+        for message in messages:
+            batch.append(message)
+            if len(batch) == 1000:
+                await self._publish_batch(batch, qos, retain, ids)
+                batch = []
+        await self._publish_batch(batch, qos, retain, ids)
+        return ids
+
+    async def _publish_batch(self, batch: List[Tuple[str, Payload]], qos: int, retain: bool, ids: List[int]) -> None:
+        while batch:
+            accepted, rc = self._core.publish_many(batch, qos, retain)
+            ids += accepted
+            batch = batch[len(accepted) :]
+            if rc == c.TERN_E_OUTBOX_FULL:
+                await self._room()
+            else:
+                self._core.check(rc)
+                await asyncio.sleep(0)
+
+    async def _room(self) -> None:
+        """Until the oldest message has its outcome, or a while."""
+        oldest = ctypes.c_uint64()
+        self._core.check(held.tern_client_oldest_open(self._core.handle, ctypes.byref(oldest)))
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._settled(oldest.value), 0.05)
+
+    # ---- subscribing and receiving ----
+
+    async def subscribe(self, filters: Union[str, Iterable[Union[str, Subscribe]]], qos: int = 0, *, identifier: int = 0,
+                        user_properties: Iterable[Tuple[str, str]] = (), **flags: bool) -> List[int]:
+        """Subscribes, now and after every lost session; returns the server's reason codes. As tern.Client.subscribe()."""
+        with subscription(filters, qos, identifier, user_properties, flags) as handle:
+            future = self._start(held.tern_client_subscribe_all, handle)
+        return subscription_result(await self._awaited(future), "subscribe")
+
+    async def unsubscribe(self, filters: Union[str, Iterable[str]]) -> List[int]:
+        """Unsubscribes; returns the server's reason codes."""
+        with subscription(filters, 0, 0, (), {}) as handle:
+            future = self._start(held.tern_client_unsubscribe_all, handle)
+        return subscription_result(await self._awaited(future), "unsubscribe")
+
+    def on(self, filter: str) -> Callable[[Handler], Handler]:
+        """Decorator: the function is called with messages whose topic matches. It subscribes nothing."""
+
+        def decorate(handler: Handler) -> Handler:
+            self.set_handler(filter, handler)
+            return handler
+
+        return decorate
+
+    def set_handler(self, filter: str, handler: Optional[Handler]) -> None:
+        """Sets who is called with messages whose topic matches a filter; None removes it."""
+        if handler is None:
+            self._core.check(held.tern_feed_set_filter(self._core.feed, filter.encode(), 0))
+            self._handlers.pop(self._filters.pop(filter), None)
+            return
+        number = self._filters.get(filter)
+        if number is None:
+            number = next(n for n in range(1, len(self._handlers) + 2) if n not in self._handlers)
+            self._core.check(held.tern_feed_set_filter(self._core.feed, filter.encode(), number))
+            self._filters[filter] = number
+        self._handlers[number] = handler
+
+    async def receive(self) -> Message:
+        """Takes the next message that no handler takes. Raises ClosedError. Cancelled, no message is lost."""
+        self._receiving = True
+        core = self._core
+        while not core.queue:
+            if core.closed:
+                raise ClosedError(c.TERN_E_CLOSED)
+            assert self._loop is not None, "connect first"
+            future: asyncio.Future[None] = self._loop.create_future()
+            self._receivers.append(future)
+            await future
+        message = core.hand_over()
+        if not self._reading and len(core.queue) <= self._limit // 2:
+            self._resume()
+        return message
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """Messages that no handler takes, one after the other, until the client is closed. Those that wait are
+        bounded by receive_limit: beyond it reading pauses, and TCP holds the broker."""
+        while True:
+            try:
+                yield await self.receive()
+            except ClosedError:
+                return
+
+    # ---- the event loop ----
+
+    def _attach(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is not None and self._loop is not loop:
+            raise RuntimeError("the client belongs to another event loop")
+        if self._loop is None:
+            self._loop = loop
+            self._resume()
+
+    def _resume(self) -> None:
+        if self._loop is not None and not self._reading:
+            look = weakref.WeakMethod(self._look)
+            descriptor, loop = self._descriptor, self._loop
+
+            def readable() -> None:
+                call = look()
+                if call is None:
+                    loop.remove_reader(descriptor)
+                else:
+                    call()
+
+            self._loop.add_reader(self._descriptor, readable)
+            self._reading = True
+
+    def _detach(self) -> None:
+        if self._loop is not None and self._reading:
+            self._loop.remove_reader(self._descriptor)
+            self._reading = False
+
+    def _look(self) -> None:
+        rc = self._core.read(0, wait=False)
+        if rc in (c.TERN_E_CLOSED, c.TERN_E_FORKED):
+            self._detach()
+        elif len(self._core.queue) >= self._limit and self._waiting == 0:
+            self._detach()
+
+    def _start(self, function: Any, *arguments: Any) -> asyncio.Future[TokenResult]:
+        if self._loop is None:
+            self._attach()
+        assert self._loop is not None
+        future: asyncio.Future[TokenResult] = self._loop.create_future()
+
+        def done(result: TokenResult) -> None:
+            if not future.done():
+                future.set_result(result)
+
+        self._core.start(done, function, *arguments)
+        return future
+
+    async def _awaited(self, future: asyncio.Future[Any]) -> Any:
+        self._waiting += 1
+        self._resume()
+        try:
+            return await future
+        finally:
+            self._waiting -= 1
+
+    async def _token(self, timeout: Optional[float], function: Any, *arguments: Any) -> TokenResult:
+        future = self._start(function, *arguments)
+        result: TokenResult = await asyncio.wait_for(self._awaited(future), timeout)
+        return result
+
+    async def _done(self, function: Any, *arguments: Any) -> None:
+        result = await self._token(None, function, *arguments)
+        if result.error != 0:
+            raise failure_of(result)
+
+    async def _settled(self, message_id: int) -> Key:
+        if self._loop is None:
+            self._attach()
+        assert self._loop is not None
+        future: asyncio.Future[Key] = self._loop.create_future()
+
+        def waiter(key: Key) -> None:
+            if not future.done():
+                future.set_result(key)
+
+        key = self._core.settled.wait(message_id, waiter)
+        if key is not None:
+            return key
+        try:
+            result: Key = await self._awaited(future)
+            return result
+        finally:
+            if future.cancelled():
+                self._core.settled.forget(message_id, waiter)
+
+    # ---- what the core tells ----
+
+    def _on_message(self, who: int, message: Message) -> bool:
+        handler = self._handlers.get(who) if who else self.on_message
+        if handler is not None:
+            try:
+                handler(message)
+            except Exception as error:
+                self._on_error(error)
+        elif who == 0 and (self._receiving or not self._handlers):
+            self._core.queue.append(message)
+            while self._receivers:
+                receiver = self._receivers.popleft()
+                if not receiver.done():
+                    receiver.set_result(None)
+                    break
+            return False
+        return True
+
+    def _on_event(self, event: Event) -> None:
+        if self.on_event is not None:
+            try:
+                self.on_event(event)
+            except Exception as error:
+                self._on_error(error)
+
+    def _on_delivery(self, first: int, last: int, outcome: int, cause: int, reason: int) -> None:
+        if self.on_delivery is not None:
+            try:
+                self.on_delivery(Delivery(first, last, Outcome(outcome), Cause(cause), reason))
+            except Exception as error:
+                self._on_error(error)
+
+    def _on_error(self, error: BaseException) -> None:
+        if self.on_error is None:
+            report(error, "a callback of tern.aio.Client")
+            return
+        try:
+            self.on_error(error)
+        except Exception as second:
+            report(second, "on_error of tern.aio.Client")
+
+
+__all__ = ["Client", "Publication"]

@@ -1,0 +1,221 @@
+"""tern.aio.Client against a real broker.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+import asyncio
+import gc
+import weakref
+
+import pytest
+import tern
+import tern.aio
+from conftest import PATIENCE, wait_until
+
+QUICK = {"retry_delay": (0.01, 0.1)}
+
+
+def run(coroutine):
+    """Runs a test in an event loop of its own, with a deadline."""
+    return asyncio.run(asyncio.wait_for(coroutine, 2 * PATIENCE))
+
+
+async def until(condition):
+    end = asyncio.get_running_loop().time() + PATIENCE
+    while not condition():
+        assert asyncio.get_running_loop().time() < end, "not in time"
+        await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("qos", [0, 1, 2])
+def test_what_is_published_is_received(broker, topic, qos):
+    async def main():
+        async with tern.aio.Client(broker.url) as client:
+            assert await client.subscribe(topic + "/#", qos=qos) == [qos]
+            publication = await client.publish(topic + "/1", "text", qos=qos, properties=tern.Properties(content_type="x"))
+            if qos:
+                assert publication.outcome == tern.Outcome.DELIVERED
+            await publication
+            message = await client.receive()
+            assert (message.text, message.qos, message.properties.content_type) == ("text", qos, "x")
+            assert await client.unsubscribe(topic + "/#") is not None
+        with pytest.raises(tern.ClosedError):
+            await client.publish(topic, "x")
+        with pytest.raises(tern.ClosedError):
+            await client.receive()
+
+    run(main())
+
+
+def test_iteration_and_back_pressure(broker, topic):
+    """More messages than are held: none is lost, and what waits stays bounded."""
+
+    async def main():
+        most = 0
+        async with tern.aio.Client(broker.url, receive_limit=100) as reader, tern.aio.Client(broker.url) as writer:
+            await reader.subscribe(topic, qos=1)
+            await writer.publish_many(((topic, str(i)) for i in range(20000)), qos=1)
+            got = []
+            async for message in reader.messages():
+                got.append(message.text)
+                most = max(most, len(reader._core.queue))
+                if len(got) % 1000 == 0:
+                    await reader.publish(topic + "/other", "x", qos=1)  # waits while reading is paused
+                if len(got) == 20000:
+                    break
+            assert got == [str(i) for i in range(20000)]
+            await writer.flush()
+
+    run(main())
+
+
+def test_many_at_once(broker, topic):
+    async def main():
+        async with tern.aio.Client(broker.url) as client:
+            done = await asyncio.gather(*(client.publish(topic, str(i), qos=2) for i in range(500)))
+            assert {one.outcome for one in done} == {tern.Outcome.DELIVERED}
+            assert [one.id for one in done] == list(range(1, 501))
+
+    run(main())
+
+
+def test_several_clients_in_a_loop(broker, topic):
+    async def talk(number):
+        async with tern.aio.Client(broker.url) as client:
+            await client.subscribe(f"{topic}/{number}", qos=1)
+            for i in range(50):
+                await client.publish(f"{topic}/{number}", str(i), qos=1)
+                assert (await client.receive()).text == str(i)
+
+    async def main():
+        await asyncio.gather(*(talk(number) for number in range(20)))
+
+    run(main())
+
+
+def test_waits_can_be_cancelled(own_broker, topic):
+    """The message goes its way, no message is lost, and the client lives on."""
+
+    async def main():
+        async with tern.aio.Client(own_broker.url, **QUICK) as client:
+            await client.subscribe(topic, qos=1)
+            own_broker.stop()
+            await until(lambda: not client.connected)
+            task = asyncio.ensure_future(client.publish(topic, "1", qos=1))
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert not client._core.settled.waits
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(client.receive(), 0.01)
+            own_broker.start(own_broker.port)
+            await client.flush()
+            assert (await client.receive()).text == "1"
+            waiting = [asyncio.ensure_future(client.receive()) for _ in range(3)]
+            await asyncio.sleep(0)
+            waiting[0].cancel()
+            await client.publish_many([(topic, "2"), (topic, "3")], qos=1)
+            assert sorted([(await waiting[1]).text, (await waiting[2]).text]) == ["2", "3"]
+
+    run(main())
+
+
+def test_offline_fills_the_outbox(own_broker, topic):
+    own_broker.stop()
+
+    async def main():
+        client = tern.aio.Client(own_broker.url, outbox_messages=10, **QUICK)
+        with pytest.raises(tern.NetworkError):
+            await client.connect(0.2)
+        for i in range(10):
+            client.publish_nowait(topic, str(i), 1)
+        with pytest.raises(tern.OutboxFullError):
+            client.publish_nowait(topic, "11", 1)
+        waiting = asyncio.ensure_future(client.publish(topic, "11", qos=1))
+        many = asyncio.ensure_future(client.publish_many([(topic, str(i)) for i in range(100)], qos=1))
+        await asyncio.sleep(0)
+        own_broker.start(own_broker.port)
+        assert (await waiting).outcome == tern.Outcome.DELIVERED
+        assert len(await many) == 100
+        await client.close()
+
+    run(main())
+
+
+def test_handlers_and_errors(broker, topic):
+    async def main():
+        got, errors = [], []
+        async with tern.aio.Client(broker.url) as client:
+            client.on_error = errors.append
+
+            @client.on(topic + "/+")
+            def handler(message):
+                got.append(message.text)
+                raise ZeroDivisionError
+
+            await client.subscribe(topic + "/#", qos=1)
+            await client.publish(topic + "/a", "1", qos=1)
+            await until(lambda: got == ["1"] and len(errors) == 1)
+            client.set_handler(topic + "/+", None)
+            await client.publish(topic + "/a", "2", qos=1)
+            assert (await client.receive()).text == "2"
+            with pytest.raises(tern.UsageError):
+                await client.publish("#", "x")
+            with pytest.raises(tern.UsageError):
+                await client.subscribe("a/#/b")
+            with pytest.raises(TypeError):
+                await client.publish(topic, 5)
+
+    run(main())
+
+
+def test_acknowledged_when_taken(broker, topic):
+    """What waits in the queue is not acknowledged before it is taken."""
+
+    async def main():
+        options = {"client_id": topic.replace("/", "-"), "session": tern.Session.PERSISTENT}
+        first = await tern.aio.Client(broker.url, **options).connect()
+        await first.subscribe(topic, qos=1)
+        await first.publish_many([(topic, "1"), (topic, "2"), (topic, "3")], qos=1)
+        await until(lambda: len(first._core.queue) == 3)
+        assert (await first.receive()).text == "1"
+        await first.close(1)
+        async with tern.aio.Client(broker.url, **options) as second:
+            assert [(await second.receive()).text for _ in range(2)] == ["2", "3"]
+
+    run(main())
+
+
+def test_nobody_keeps_a_client(broker):
+    async def main():
+        client = await tern.aio.Client(broker.url).connect()
+        gone = weakref.ref(client)
+        del client
+        gc.collect()
+        assert gone() is None
+        await asyncio.sleep(0)
+
+    run(main())
+
+
+def test_uvloop(broker, topic):
+    uvloop = pytest.importorskip("uvloop")
+
+    async def main():
+        async with tern.aio.Client(broker.url) as client:
+            await client.subscribe(topic, qos=1)
+            await client.publish(topic, "x", qos=1)
+            assert (await client.receive()).text == "x"
+
+    loop = uvloop.new_event_loop()
+    loop.run_until_complete(main())
+    loop.close()
+
+
+def test_the_wrong_loop(broker):
+    client = tern.aio.Client(broker.url)
+    asyncio.run(client.connect())
+    with pytest.raises(RuntimeError):
+        asyncio.run(client.connect())
+    assert wait_until(lambda: True)
