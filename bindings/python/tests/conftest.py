@@ -1,0 +1,34 @@
+"""What the tests share: where the tree is, and a mosquitto of their own.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from broker import Broker
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The folder of the whole project."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A mosquitto on loopback that all tests of a run share."""
+    with Broker(tmp_path_factory.mktemp("mosquitto")) as started:
+        yield started
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[Broker]:
+    """A mosquitto for one test, which may stop and start it."""
+    with Broker(tmp_path) as started:
+        yield started
