@@ -69,11 +69,9 @@ def _plain(name: str) -> Any:
     return ctypes.c_uint if name in ENUMS else _SCALARS[name]
 
 
-def signature(text: str) -> tuple[Any, list[Any]]:
-    """The types of result and parameters, for a signature of the declarations."""
-    result, _, rest = text.partition("(")
-    parameters = rest[:-1].split(", ") if rest != ")" else []
-    restype = ctype(result.strip())
+def signature(result: str, parameters: tuple[str, ...]) -> tuple[Any, list[Any]]:
+    """The ctypes types of a result and of parameters, for a signature of the declarations."""
+    restype = ctype(result)
     if restype is ctypes.c_char_p and "size_t *" in parameters:
         restype = ctypes.c_void_p
     return restype, [ctype(parameter) for parameter in parameters]
@@ -95,7 +93,7 @@ class Functions:
             function = getattr(self._library, name)
         except AttributeError:
             raise AttributeError(f"this libtern has no {name}: it is older than tern") from None
-        function.restype, function.argtypes = signature(FUNCTIONS[name])
+        function.restype, function.argtypes = signature(*FUNCTIONS[name])
         self.__dict__[name] = function
         return function
 
@@ -106,7 +104,7 @@ class Callbacks:
     def __getattr__(self, name: str) -> Any:
         if name not in CALLBACKS:
             raise AttributeError(f"libtern has no callback type {name}")
-        restype, argtypes = signature(CALLBACKS[name])
+        restype, argtypes = signature(*CALLBACKS[name])
         made = ctypes.CFUNCTYPE(restype, *argtypes)
         self.__dict__[name] = made
         return made

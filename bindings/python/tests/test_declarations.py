@@ -66,10 +66,9 @@ def proof(condition: str, what: str) -> str:
     return f'_Static_assert({condition}, "{what}");'
 
 
-def pointer_to(signature: str) -> str:
+def pointer_to(result: str, parameters: tuple[str, ...]) -> str:
     """The C type of a pointer to a function, from a signature of the declarations."""
-    result, _, parameters = signature.partition("(")
-    return f"{result.strip()} (*)({parameters[:-1] or 'void'})"
+    return f"{result} (*)({', '.join(parameters) or 'void'})"
 
 
 def matches(c_type: str, python_type: Any) -> str:
@@ -79,13 +78,15 @@ def matches(c_type: str, python_type: Any) -> str:
         return f"IS_POINTER({c_type})"
     if python_type is ctypes.c_double:
         return f"SAME({c_type}, double)"
+    if c_type in declarations.ENUMS:
+        assert python_type in (ctypes.c_int, ctypes.c_uint)
+        return f"SAME({c_type}, unsigned)"
     if python_type in INTEGERS:
         return f"SAME({c_type}, {INTEGERS[python_type]})"
     if python_type is ctypes.c_char_p:
-        return f"SAME({c_type}, const char *)"
+        return f"SAME({c_type}, const char *) || SAME({c_type}, char *)"
     if python_type is ctypes.c_void_p:
-        numbers = " && ".join(f"!TO_NUMBERS({c_type}, {name})" for name in INTEGERS.values())
-        return f"IS_POINTER({c_type}) && {numbers}"
+        return f"IS_POINTER({c_type})"
     pointed = python_type._type_
     if pointed in INTEGERS:
         return f"TO_NUMBERS({c_type}, {INTEGERS[pointed]})"
@@ -96,20 +97,20 @@ def matches(c_type: str, python_type: Any) -> str:
 def types_in_use() -> set[tuple[str, Any]]:
     """Each type of the declarations, with the ctypes type that _ffi uses for it."""
     used = set()
-    for name, signature in declarations.FUNCTIONS.items():
+    for name, (result, parameters) in declarations.FUNCTIONS.items():
         function = getattr(_ffi.lib, name)
-        result, _, rest = signature.partition("(")
-        parameters = rest[:-1].split(", ") if rest != ")" else []
         assert len(parameters) == len(function.argtypes), name
         used.update(zip(parameters, function.argtypes))
-        if result.strip() == "void":
-            assert function.restype is None, name
-        else:
-            used.add((result.strip(), function.restype))
-    for name, signature in declarations.CALLBACKS.items():
+        assert (result == "void") == (function.restype is None), name
+        if result != "void":
+            used.add((result, function.restype))
+    for name, (result, parameters) in declarations.CALLBACKS.items():
         callback = getattr(_ffi.callbacks, name)
-        _, _, rest = signature.partition("(")
-        used.update(zip(rest[:-1].split(", "), callback._argtypes_))
+        assert len(parameters) == len(callback._argtypes_), name
+        used.update(zip(parameters, callback._argtypes_))
+        assert (result == "void") == (callback._restype_ is None), name
+        if result != "void":
+            used.add((result, callback._restype_))
     return used
 
 
@@ -141,11 +142,11 @@ def test_what_the_tool_does_not_know_it_refuses(text: str, tmp_path: Path) -> No
 
 def test_the_compiler_agrees_with_each_signature(root: Path) -> None:
     lines = [
-        proof(f"SAME(__typeof__(&{name}), {pointer_to(signature)})", name)
+        proof(f"SAME(__typeof__(&{name}), {pointer_to(*signature)})", name)
         for name, signature in declarations.FUNCTIONS.items()
     ]
     lines += [
-        proof(f"SAME({name}, {pointer_to(signature)})", name)
+        proof(f"SAME({name}, {pointer_to(*signature)})", name)
         for name, signature in declarations.CALLBACKS.items()
     ]
     assert compiled(lines, root) == ""
@@ -176,7 +177,7 @@ def test_the_compiler_agrees_with_each_constant(root: Path) -> None:
         "SAME(__typeof__(&tern_client_free), void (*)(tern_token *))",
         "SAME(__typeof__(&tern_message_expiry), int (*)(const tern_message *, uint64_t *))",
         "TERN_E_TIMEOUT == -18",
-        matches("size_t *", ctypes.c_void_p),
+        matches("size_t", ctypes.c_void_p),
         matches("const char **", ctypes.POINTER(ctypes.c_size_t)),
         matches("uint32_t", ctypes.c_uint64),
         matches("const void *", ctypes.c_char_p),
@@ -204,7 +205,7 @@ def test_the_errors_are_those_of_the_library() -> None:
         for code in codes
     ]
     table = [
-        (name, code, getattr(_ffi.c, f"TERN_CLASS_{cls}"))
+        (f"TERN_E_{name}", code, getattr(_ffi.c, f"TERN_CLASS_{cls}"))
         for name, code, cls, _ in declarations.ERRORS
     ]
     assert sorted(told) == sorted(table)

@@ -27,7 +27,12 @@ IGNORED = re.compile(
     r"#\s*(include\s*<[\w/]+\.h>|ifndef TERN_\w+_H|define TERN_\w+_H|endif|undef TERN_ERROR_CODE_"
     r"|define TERN_ERROR_CODE_\(name, code, cls, text\) TERN_E_##name = \(code\),)$"
 )
+SIGNATURES = "%s: dict[str, tuple[str, tuple[str, ...]]] = {"
 ROW = re.compile(r'X\((\w+), (-\d+), (\w+), "([^"\\]*)"\)')
+
+
+# The types of the result and of the parameters.
+Signature = tuple[str, list[str]]
 
 
 class NotUnderstood(Exception):
@@ -42,8 +47,8 @@ class Declarations:
     handles: list[str] = field(default_factory=list)
     errors: list[tuple[str, int, str, str]] = field(default_factory=list)
     enums: dict[str, dict[str, int]] = field(default_factory=dict)
-    callbacks: dict[str, str] = field(default_factory=dict)
-    functions: dict[str, str] = field(default_factory=dict)
+    callbacks: dict[str, Signature] = field(default_factory=dict)
+    functions: dict[str, Signature] = field(default_factory=dict)
 
 
 def read(headers: Path, cmake: Path) -> Declarations:
@@ -104,7 +109,7 @@ def read_errors(line: str, found: Declarations) -> None:
     if ROW.sub("", rows).strip():
         raise NotUnderstood(f"in the table of errors: {ROW.sub('', rows).strip()}")
     for name, code, cls, text in ROW.findall(rows):
-        found.errors.append((f"TERN_E_{name}", int(code), cls, text))
+        found.errors.append((name, int(code), cls, text))
 
 
 def split(text: str) -> list[str]:
@@ -145,7 +150,7 @@ def read_enumerators(body: str, found: Declarations) -> dict[str, int]:
     values: dict[str, int] = {}
     if "TERN_ERRORS(TERN_ERROR_CODE_)" in body:
         body = body.replace("TERN_ERRORS(TERN_ERROR_CODE_)", "")
-        values.update({name: code for name, code, _, _ in found.errors})
+        values.update({f"TERN_E_{name}": code for name, code, _, _ in found.errors})
     for item in filter(None, (part.strip() for part in body.split(","))):
         match = re.fullmatch(r"(TERN_\w+) = (-?\d+|0x[0-9A-Fa-f]+)", item)
         if match is None:
@@ -154,8 +159,8 @@ def read_enumerators(body: str, found: Declarations) -> dict[str, int]:
     return values
 
 
-def signature(result: str, parameters: str, names: set[str]) -> str:
-    """The types of a function, as `int (const tern_client *, size_t)`."""
+def signature(result: str, parameters: str, names: set[str]) -> Signature:
+    """The types of a function: what it returns, what it takes."""
     types = []
     if parameters != "void":
         for parameter in parameters.split(","):
@@ -163,7 +168,7 @@ def signature(result: str, parameters: str, names: set[str]) -> str:
             if match is None:
                 raise NotUnderstood(f"a parameter: {parameter}")
             types.append(spelled(match[1], names))
-    return f"{spelled(result, names)} ({', '.join(types)})"
+    return spelled(result, names), types
 
 
 def spelled(text: str, names: set[str]) -> str:
@@ -192,7 +197,7 @@ def written(found: Declarations) -> str:
         *paragraph([f'"{name}"' for name in found.handles]),
         ")",
         "",
-        "#: The table of errors: name, code, class without TERN_CLASS_, text.",
+        "#: The table of errors: name without TERN_E_, code, class without TERN_CLASS_, text.",
         "ERRORS: tuple[tuple[str, int, str, str], ...] = (",
         *[f'    ("{name}", {code}, "{cls}", "{text}"),' for name, code, cls, text in found.errors],
         ")",
@@ -203,10 +208,10 @@ def written(found: Declarations) -> str:
     for name, values in found.enums.items():
         shown = [f'"{key}": {number(value)}' for key, value in values.items()]
         parts += [f'    "{name}": {{', *["    " + line for line in paragraph(shown, 92)], "    },"]
-    parts += ["}", "", "#: Types of callbacks.", "CALLBACKS: dict[str, str] = {"]
+    parts += ["}", "", "#: Callbacks: the result, the parameters.", SIGNATURES % "CALLBACKS"]
     for name, types in found.callbacks.items():
         parts += entry(name, types)
-    parts += ["}", "", "#: Functions.", "FUNCTIONS: dict[str, str] = {"]
+    parts += ["}", "", "#: Functions: the result, the parameters.", SIGNATURES % "FUNCTIONS"]
     for name, types in found.functions.items():
         parts += entry(name, types)
     return "\n".join([*parts, "}", ""])
@@ -224,14 +229,16 @@ def paragraph(items: list[str], width: int = 96) -> list[str]:
     return ["    " + line.replace("\0", " ") for line in lines]
 
 
-def entry(name: str, types: str) -> list[str]:
+def entry(name: str, types: Signature) -> list[str]:
     """One entry of a dictionary of signatures, on as many lines as it takes."""
-    line = f'    "{name}": "{types}",'
+    result, parameters = types
+    quoted = [f'"{parameter}"' for parameter in parameters]
+    comma = "," if len(quoted) == 1 else ""
+    line = f'    "{name}": ("{result}", ({", ".join(quoted)}{comma})),'
     if len(line) <= 100:
         return [line]
-    pieces = textwrap.wrap(types, 88, break_on_hyphens=False)
-    quoted = [f'"{piece} "' for piece in pieces[:-1]] + [f'"{pieces[-1]}",']
-    return [f'    "{name}":', *["        " + piece for piece in quoted]]
+    indented = ["    " + text for text in paragraph(quoted, 92)]
+    return [f'    "{name}": ("{result}", (', *indented, "    )),"]
 
 
 def main() -> int:
