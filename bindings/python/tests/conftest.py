@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 from broker import Broker
 
+import tern
+from tern._ffi import lib
+
 ROOT = Path(__file__).resolve().parents[3]
+
+
+def pytest_report_header() -> str:
+    """Says what is tested, since a tree and an installed package are easily mixed up."""
+    return f"tern {tern.__version__} in {tern.__path__[0]}, library {lib.__dict__['_library']._name}"
 
 
 @pytest.fixture(scope="session")
