@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, runs every test, and prints ctest's summary.
-# Usage: test/run.sh [--quick | --lane NAME]...   lanes: main, asan, tsan, clang, install, docs
+# Usage: test/run.sh [--quick | --lane NAME]...   lanes: main, asan, tsan, clang, install, docs, python
 # SPDX-License-Identifier: Apache-2.0
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -17,10 +17,10 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ ${#lanes[@]} -gt 0 ] || lanes=(main asan tsan clang install docs)
+[ ${#lanes[@]} -gt 0 ] || lanes=(main asan tsan clang install docs python)
 
 install_missing gcc g++ libc6-dev cmake ninja-build pkg-config libssl-dev zlib1g-dev libcjson-dev openssl libcmocka-dev python3-paho-mqtt mosquitto mosquitto-clients tinyproxy microsocks \
-    nginx curl util-linux python3 clang
+    nginx curl util-linux python3 python3-venv clang
 
 # build NAME [CMAKE-OPTION...]: configures and builds in a folder of its own.
 build() {
@@ -69,6 +69,10 @@ lane_docs() {
     install_missing doxygen
     echo "== docs: the reference"
     "$root/test/docs/reference.sh" "$root" "$builds/docs"
+}
+
+lane_python() {
+    "$root/bindings/python/tests/run.sh" "$root" "$builds/python"
 }
 
 mkdir -p "$builds"

@@ -1,7 +1,23 @@
-"""The border to C: finds libtern, and makes its functions, constants and callback types as they are asked for.
+"""The public functions of libtern through ctypes, made at first use from the declarations.
 
-`lib` releases the interpreter's lock during a call: for whatever may block. `held` keeps it, which is cheaper by far: for
-what is documented with "Blocks: no". Tern never calls Python while it holds one of its own locks, so keeping it is safe.
+`lib` and `held` have the same functions. Those of `lib` release the interpreter's lock while C
+runs: for whatever can block. Those of `held` keep it, and cost less by far: for calls whose
+documentation says "Blocks: no", and for those that are told not to wait. What always waits, with a
+name that ends in `_wait`, is in `lib` alone.
+
+What goes in and out, by the type in C:
+
+- Handles are integers (c_void_p): None or 0 is NULL, and a NULL that comes back is None.
+- `const char *` is bytes, both ways. Where the result comes with a `size_t *length` it is an
+  address instead, to be read by `ctypes.string_at(address, length)`.
+- `const void *` and `char *` take bytes, an address, or a ctypes array.
+- What is handed out through a pointer takes `ctypes.byref()` of a c_void_p or of the integer's
+  type.
+- Arrays of pointers to text or bytes are of c_char_p, whose items may be bytes or addresses.
+- A callback is what `callbacks.tern_..._callback(function)` gives, a function of `lib` (for
+  tern_feed_log), or None. The caller keeps it alive for as long as C may call it.
+- `user_data` is an integer of the caller's choice; 0 comes back as None.
+- Integers are not checked for their range: ctypes cuts them to the size of the type.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -9,128 +25,109 @@ SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
-import os
-import pathlib
-from typing import Any, List
+from typing import Any, Optional
 
-from ._declarations import CALLBACKS, ENUMS, ERRORS, FUNCTIONS, HANDLES, VERSION
+from ._declarations import CALLBACKS, ENUMS, FUNCTIONS
+from ._library import load
 
-_PLAIN = {
-    "void": None,
+_SCALARS: dict[str, Any] = {
     "int": ctypes.c_int,
     "unsigned": ctypes.c_uint,
-    "double": ctypes.c_double,
-    "size_t": ctypes.c_size_t,
+    "int32_t": ctypes.c_int32,
+    "int64_t": ctypes.c_int64,
     "uint16_t": ctypes.c_uint16,
     "uint32_t": ctypes.c_uint32,
     "uint64_t": ctypes.c_uint64,
-    "int32_t": ctypes.c_int32,
-    "int64_t": ctypes.c_int64,
+    "size_t": ctypes.c_size_t,
+    "double": ctypes.c_double,
+}
+_POINTERS: dict[str, Any] = {
     "const char *": ctypes.c_char_p,
-    "char *": ctypes.c_char_p,
+    "const char *const *": ctypes.POINTER(ctypes.c_char_p),
+    "const void *const *": ctypes.POINTER(ctypes.c_char_p),
 }
 
 
-def ctype_of(declared: str) -> Any:
-    """The ctypes type that stands for a C type. Handles, buffers and places for results are c_void_p, which takes
-    byref(), bytes, arrays, functions and None."""
-    if declared in _PLAIN:
-        return _PLAIN[declared]
-    if declared in ENUMS:
-        return ctypes.c_int
-    if declared in CALLBACKS or declared.endswith("*"):
+def ctype(text: str) -> Any:
+    """The ctypes type for a type of the declarations; None for void."""
+    if text == "void":
+        return None
+    if text in _POINTERS:
+        return _POINTERS[text]
+    base, _, stars = text.removeprefix("const ").partition(" ")
+    if not stars:
+        return _plain(base)
+    if stars == "*":
+        return ctypes.POINTER(_SCALARS[base]) if base in _SCALARS else ctypes.c_void_p
+    return ctypes.POINTER(ctypes.c_void_p)
+
+
+def _plain(name: str) -> Any:
+    """The ctypes type for a type that is no pointer, or that hides one: a callback."""
+    if name in CALLBACKS:
         return ctypes.c_void_p
-    raise TypeError(f"no ctypes type for {declared!r}")
+    return ctypes.c_uint if name in ENUMS else _SCALARS[name]
 
 
-def _candidates() -> List[str]:
-    named = os.environ.get("TERN_LIBRARY")
-    if named:
-        return [named]
-    inside = sorted(pathlib.Path(__file__).parent.glob("_lib/libtern.so*"))
-    found = ctypes.util.find_library("tern")
-    return [str(path) for path in inside] + ([found] if found else []) + ["libtern.so.0"]
+def signature(result: str, parameters: tuple[str, ...]) -> tuple[Any, list[Any]]:
+    """The ctypes types of a result and of parameters, for a signature of the declarations."""
+    restype = ctype(result)
+    if restype is ctypes.c_char_p and "size_t *" in parameters:
+        restype = ctypes.c_void_p
+    return restype, [ctype(parameter) for parameter in parameters]
 
 
-def _load() -> ctypes.CDLL:
-    tried = []
-    for name in _candidates():
-        try:
-            return ctypes.CDLL(name)
-        except OSError as error:
-            tried.append(f"{name} ({error})")
-    raise ImportError(
-        "libtern was not found; tried " + ", ".join(tried) + ". Install the wheel, which has it inside, install libtern "
-        "for the system, or set TERN_LIBRARY to its path.", name="tern")
+class Functions:
+    """The functions of the library, as attributes; each is made when it is first asked for."""
 
-
-def _check_version(library: ctypes.CDLL) -> str:
-    try:
-        function = library.tern_version_string
-    except AttributeError:
-        raise ImportError(f"{library._name} is not libtern", name="tern") from None
-    function.restype = ctypes.c_char_p
-    version: str = function().decode()
-    if version.split(".")[:2] != VERSION.split(".")[:2]:
-        raise ImportError(f"{library._name} is version {version}, this package is for {VERSION}", name="tern")
-    return version
-
-
-class _Functions:
-    """Tern's functions; each is made at its first use."""
-
-    def __init__(self, library: Any) -> None:
+    def __init__(self, library: ctypes.CDLL, blocking: bool) -> None:
         self._library = library
+        self._blocking = blocking
 
     def __getattr__(self, name: str) -> Any:
         if name not in FUNCTIONS:
-            raise AttributeError(name)
-        result, arguments = FUNCTIONS[name]
-        function = self._library[name]
-        function.restype = ctype_of(result)
-        function.argtypes = [ctype_of(one) for one in arguments]
-        setattr(self, name, function)
+            raise AttributeError(f"libtern has no public function {name}")
+        if name.endswith("_wait") and not self._blocking:
+            raise AttributeError(f"{name} waits, and would stop all threads: call lib.{name}")
+        try:
+            function = getattr(self._library, name)
+        except AttributeError:
+            raise AttributeError(f"this libtern has no {name}: it is older than tern") from None
+        function.restype, function.argtypes = signature(*FUNCTIONS[name])
+        self.__dict__[name] = function
         return function
 
 
-    def untyped(self, name: str, result: Any) -> Any:
-        """A function of its own that converts its arguments by their Python types: bytes, c_void_p, and integers of 32 bits."""
-        FUNCTIONS[name]
-        function = self._library._FuncPtr((name, self._library))
-        function.restype = result
-        return function
-
-
-class _Callbacks:
-    """Tern's callback types; each is made at its first use. Keep what they make for as long as C may call it."""
+class Callbacks:
+    """The types of the callbacks, as attributes: `callbacks.tern_event_callback(function)`."""
 
     def __getattr__(self, name: str) -> Any:
         if name not in CALLBACKS:
-            raise AttributeError(name)
-        result, arguments = CALLBACKS[name]
-        kind = ctypes.CFUNCTYPE(ctype_of(result), *(ctype_of(one) for one in arguments))
-        setattr(self, name, kind)
-        return kind
+            raise AttributeError(f"libtern has no callback type {name}")
+        restype, argtypes = signature(*CALLBACKS[name])
+        made = ctypes.CFUNCTYPE(restype, *argtypes)
+        self.__dict__[name] = made
+        return made
 
 
-class _Constants:
-    """Tern's constants as plain integers."""
+class Constants:
+    """The constants of the library, as attributes: `c.TERN_QOS_1`."""
 
     def __init__(self) -> None:
-        for constants in ENUMS.values():
-            self.__dict__.update(constants)
-        self.__dict__.update((f"TERN_E_{name}", code) for name, code, _, _ in ERRORS)
+        for values in ENUMS.values():
+            self.__dict__.update(values)
 
     def __getattr__(self, name: str) -> int:
-        raise AttributeError(name)
+        raise AttributeError(f"libtern has no constant {name}")
 
 
-_library = _load()
-version = _check_version(_library)
-lib: Any = _Functions(_library)
-held: Any = _Functions(ctypes.PyDLL(_library._name, handle=_library._handle))
-callbacks: Any = _Callbacks()
-c: Any = _Constants()
+def text(value: Optional[bytes]) -> Optional[str]:
+    """What C handed out as text, as a str; what is not well-formed is kept in escapes."""
+    return None if value is None else value.decode("utf-8", "surrogateescape")
 
-__all__ = ["HANDLES", "c", "callbacks", "ctype_of", "held", "lib", "version"]
+
+_library = load()
+lib = Functions(_library, blocking=True)
+held = Functions(ctypes.PyDLL(_library._name, handle=_library._handle), blocking=False)
+callbacks = Callbacks()
+c = Constants()

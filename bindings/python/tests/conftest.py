@@ -1,95 +1,42 @@
-"""A real mosquitto for the tests, on a free port of the loopback interface.
+"""What the tests share: where the tree is, and a mosquitto of their own.
 
 SPDX-License-Identifier: Apache-2.0
 """
 
-import pathlib
-import shutil
-import socket
-import subprocess
-import time
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from broker import Broker
 
-PATIENCE = 20.0  # seconds that a test waits for what must happen
+import tern
+from tern._ffi import lib
 
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+ROOT = Path(__file__).resolve().parents[3]
 
 
-def wait_until(condition, patience=PATIENCE):
-    """Waits until the condition holds; whether it does."""
-    end = time.monotonic() + patience
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.005)
-    return True
-
-
-def answers(port):
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        return False
-    return True
-
-
-class Broker:
-    """A mosquitto that can be stopped and started again on its port."""
-
-    def __init__(self, folder, extra=""):
-        self.folder, self.extra = pathlib.Path(folder), extra
-        self.process = None
-        self.start()
-
-    @property
-    def url(self):
-        return f"mqtt://127.0.0.1:{self.port}"
-
-    def start(self, port=None):
-        program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
-        for _ in range(10):
-            self.port = port or free_port()
-            config = self.folder / "mosquitto.conf"
-            config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n"
-                              f"persistence false\nlog_dest none\nuser root\n{self.extra}")
-            self.process = subprocess.Popen([program, "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            if wait_until(lambda: self.process.poll() is not None or answers(self.port)) and self.process.poll() is None:
-                return
-        raise RuntimeError("mosquitto does not start")
-
-    def stop(self):
-        if self.process is not None:
-            self.process.terminate()
-            self.process.wait(PATIENCE)
-            self.process = None
-
-    def restart(self):
-        self.stop()
-        self.start(self.port)
+def pytest_report_header() -> str:
+    """Says what is tested, since a tree and an installed package are easily mixed up."""
+    return f"tern {tern.__version__} in {tern.__path__[0]}, library {lib.__dict__['_library']._name}"
 
 
 @pytest.fixture(scope="session")
-def broker(tmp_path_factory):
-    """One broker for all tests that leave it alone."""
-    one = Broker(tmp_path_factory.mktemp("broker"))
-    yield one
-    one.stop()
+def root() -> Path:
+    """The folder of the whole project."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A mosquitto on loopback that all tests of a run share."""
+    with Broker(tmp_path_factory.mktemp("mosquitto")) as started:
+        yield started
 
 
 @pytest.fixture
-def own_broker(tmp_path):
-    """A broker of the test's own."""
-    one = Broker(tmp_path)
-    yield one
-    one.stop()
-
-
-@pytest.fixture
-def topic(request):
-    """A topic that no other test uses."""
-    return "test/" + request.node.name.replace("[", "/").replace("]", "").replace("#", "").replace("+", "")
+def own_broker(tmp_path: Path) -> Iterator[Broker]:
+    """A mosquitto for one test, which may stop and start it."""
+    with Broker(tmp_path) as started:
+        yield started

@@ -1,115 +1,266 @@
 #!/usr/bin/env python3
-"""Writes tern/_declarations.py from the C headers: functions, callbacks, constants and errors.
+"""Makes tern/_declarations.py from the C headers: what libtern exports, for ctypes.
 
-Usage: declarations.py HEADERS OUTPUT, for instance declarations.py ../../include/tern tern/_declarations.py. What it
-does not understand it refuses.
+The headers are plain and regular, so a small reader of our own does: what it does not understand
+ends it, with the file and the text. Usage: declarations.py [--check]
 
 SPDX-License-Identifier: Apache-2.0
 """
 
-import pathlib
+from __future__ import annotations
+
+import argparse
 import re
 import sys
+import textwrap
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[2]
+SCALARS = {
+    "char", "double", "int", "int32_t", "int64_t", "size_t", "uint16_t", "uint32_t", "uint64_t",
+    "unsigned", "void",
+}  # fmt: skip
+# The lines of the preprocessor that say nothing about declarations.
+IGNORED = re.compile(
+    r"#\s*(include\s*<[\w/]+\.h>|ifndef TERN_\w+_H|define TERN_\w+_H|endif|undef TERN_ERROR_CODE_"
+    r"|define TERN_ERROR_CODE_\(name, code, cls, text\) TERN_E_##name = \(code\),)$"
+)
+SIGNATURES = "%s: dict[str, tuple[str, tuple[str, ...]]] = {"
+ROW = re.compile(r'X\((\w+), (-\d+), (\w+), "([^"\\]*)"\)')
 
 
-def words(text):
-    """A declaration with one space between its words."""
-    return re.sub(r"\s*\*\s*", " *", re.sub(r"\s+", " ", text)).replace("* *", "**").strip()
+# The types of the result and of the parameters.
+Signature = tuple[str, list[str]]
 
 
-def strip(text):
-    """A header without comments and preprocessor lines."""
-    text = re.sub(r"/\*.*?\*/", " ", text, flags=re.S)
-    text = re.sub(r"\\\n", " ", text)
-    return re.sub(r"^\s*#.*$", "", text, flags=re.M)
+class NotUnderstood(Exception):
+    """A header holds something that this script has no rule for."""
 
 
-def parameter(text, where):
-    """The type of a parameter that has a name."""
-    match = re.fullmatch(r"(.*[ *])(\w+)", words(text))
+@dataclass
+class Declarations:
+    """All that the headers declare, in their order."""
+
+    version: str = ""
+    handles: list[str] = field(default_factory=list)
+    errors: list[tuple[str, int, str, str]] = field(default_factory=list)
+    enums: dict[str, dict[str, int]] = field(default_factory=dict)
+    callbacks: dict[str, Signature] = field(default_factory=dict)
+    functions: dict[str, Signature] = field(default_factory=dict)
+
+
+def read(headers: Path, cmake: Path) -> Declarations:
+    """Reads all headers of a folder, and the version from the project's CMakeLists.txt."""
+    found = Declarations(version=read_version(cmake))
+    texts = {path: plain(path) for path in sorted(headers.glob("*.h")) if path.name != "export.h"}
+    if not texts:
+        raise NotUnderstood(f"{headers}: no headers")
+    names = {name for text in texts.values() for name in typedef_names(text)}
+    for path, text in texts.items():
+        try:
+            read_header(text, names, found)
+        except NotUnderstood as problem:
+            raise NotUnderstood(f"{path}: {problem}") from None
+    return found
+
+
+def read_version(cmake: Path) -> str:
+    """The version of the library, as CMake gives it to tern_version_string()."""
+    match = re.search(r"^project\(Tern VERSION (\d+\.\d+\.\d+)", cmake.read_text("utf-8"), re.M)
     if match is None:
-        raise SystemExit(f"{where}: not understood: {text!r}")
-    return match.group(1).strip()
+        raise NotUnderstood(f"{cmake}: no line 'project(Tern VERSION x.y.z'")
+    return match[1]
 
 
-def parameters(text, where):
-    """The types of a list of parameters."""
-    return [] if words(text) == "void" else [parameter(one, where) for one in text.split(",")]
+def plain(path: Path) -> str:
+    """A header without comments, with continued lines joined."""
+    text = re.sub(r"/\*.*?\*/", " ", path.read_text("utf-8"), flags=re.S)
+    return text.replace("\\\n", " ")
 
 
-def value_of(text, known, where):
-    """The value of a constant."""
-    text = text.strip()
-    if re.fullmatch(r"-?(0[xX][0-9a-fA-F]+|\d+)", text):
-        return int(text, 0)
-    if text in known:
-        return known[text]
-    raise SystemExit(f"{where}: not understood: {text!r}")
+def typedef_names(text: str) -> list[str]:
+    """Every name that may stand for a type: handles, enumerations, callbacks."""
+    return re.findall(r"typedef (?:struct|enum) (\w+)", text) + re.findall(
+        r"\(\*(\w+)\)\(", text
+    )
 
 
-def read_enum(name, body, out, known):
-    """The constants of an enumeration; those without a value count on."""
-    constants, following = {}, 0
-    for item in filter(None, (one.strip() for one in body.split(","))):
-        constant, _, value = item.partition("=")
-        following = value_of(value, known, name) if value else following
-        constants[constant.strip()] = known[constant.strip()] = following
-        following += 1
-    out[name] = constants
+def read_header(text: str, names: set[str], found: Declarations) -> None:
+    """Reads what one header declares."""
+    lines = []
+    for line in text.splitlines():
+        line = " ".join(line.split())
+        if line.startswith("#define TERN_ERRORS(X) "):
+            read_errors(line, found)
+        elif line.startswith("#"):
+            if not IGNORED.match(line):
+                raise NotUnderstood(f"a line of the preprocessor: {line}")
+        elif line not in ("TERN_BEGIN_DECLS", "TERN_END_DECLS"):
+            lines.append(line)
+    for declaration in split(" ".join(lines)):
+        read_declaration(declaration, names, found)
 
 
-def read_errors(text):
-    """The table of errors: name, code, class, text."""
-    found = re.findall(r'X\((\w+),\s*(-\d+),\s*(\w+),\s*"([^"]*)"\)', text)
-    return [(name, int(code), kind, words_) for name, code, kind, words_ in found]
+def read_errors(line: str, found: Declarations) -> None:
+    """Reads the table of errors: X(name, code, class, text) again and again."""
+    rows = line.partition("TERN_ERRORS(X)")[2].strip()
+    if ROW.sub("", rows).strip():
+        raise NotUnderstood(f"in the table of errors: {ROW.sub('', rows).strip()}")
+    for name, code, cls, text in ROW.findall(rows):
+        found.errors.append((name, int(code), cls, text))
 
 
-def read_all(folder):
-    """Everything that the headers declare."""
-    functions, callbacks, enums, errors, handles, known = {}, {}, {}, [], set(), {}
-    for path in sorted(pathlib.Path(folder).glob("*.h")):
-        raw = path.read_text()
-        if path.name == "error.h":
-            errors = read_errors(raw)
-            raw = raw.replace("TERN_ERRORS(TERN_ERROR_CODE_)", "")
-        text = strip(raw)
-        for result, name, arguments in re.findall(r"TERN_API\s+([^;()]*?[ *])(\w+)\(([^;]*)\);", text):
-            functions[name] = (words(result), parameters(arguments, name))
-        if len(re.findall(r"\bTERN_API\b", text)) != len(re.findall(r"TERN_API\s+[^;()]*?[ *]\w+\([^;]*\);", text)):
-            raise SystemExit(f"{path}: a function is not understood")
-        for result, name, arguments in re.findall(r"typedef\s+([^;()]*?)\(\*(\w+)\)\(([^;]*)\);", text):
-            callbacks[name] = (words(result), parameters(arguments, name))
-        for body, name in re.findall(r"typedef\s+enum\s+\w+\s*\{([^}]*)\}\s*(\w+)\s*;", text):
-            read_enum(name, body, enums, known)
-        for name, body in re.findall(r"(?<!typedef )enum\s+(\w+)\s*\{([^}]*)\}\s*;", text):
-            if name != "tern_error":
-                read_enum(name, body, enums, known)
-        handles.update(re.findall(r"typedef\s+struct\s+(\w+)\s+\w+;", text))
-    return functions, callbacks, enums, errors, sorted(handles)
+def split(text: str) -> list[str]:
+    """Cuts at the semicolons that end a declaration."""
+    *declarations, rest = text.split(";")
+    if rest.strip():
+        raise NotUnderstood(f"no semicolon after: {rest.strip()}")
+    return [" ".join(declaration.split()) for declaration in declarations]
 
 
-def write_table(out, name, table, describe):
-    """A dictionary, an entry a line."""
-    out.append(f"{name} = {{")
-    out += [f"    {key!r}: {describe(value)}," for key, value in sorted(table.items())]
-    out.append("}")
+def read_declaration(text: str, names: set[str], found: Declarations) -> None:
+    """Reads one declaration, which is of one of the five forms that the headers use."""
+    if match := re.fullmatch(r"typedef struct (\w+) (\w+)", text):
+        same(match[1], match[2], text)
+        found.handles.append(match[1])
+    elif match := re.fullmatch(r"typedef enum (\w+) \{(.*)\} (\w+)", text):
+        same(match[1], match[3], text)
+        found.enums[match[1]] = read_enumerators(match[2], found)
+    elif match := re.fullmatch(r"enum (\w+) \{(.*)\}", text):
+        found.enums[match[1]] = read_enumerators(match[2], found)
+    elif match := re.fullmatch(r"typedef (.+?)\(\*(\w+)\)\((.*)\)", text):
+        found.callbacks[match[2]] = signature(match[1], match[3], names)
+    elif match := re.fullmatch(r"TERN_API (.+?)(\btern_\w+)\((.*)\)", text):
+        if match[2] in found.functions:
+            raise NotUnderstood(f"declared twice: {match[2]}")
+        found.functions[match[2]] = signature(match[1], match[3], names)
+    else:
+        raise NotUnderstood(f"a declaration: {text}")
 
 
-def main():
-    functions, callbacks, enums, errors, handles = read_all(sys.argv[1])
-    version = re.search(r"VERSION (\d+\.\d+\.\d+)", (pathlib.Path(sys.argv[1]).parents[1] / "CMakeLists.txt").read_text())
-    out = ['"""What the C headers declare. Made by tools/declarations.py; do not edit.', "",
-           "SPDX-License-Identifier: Apache-2.0", '"""', "", "from typing import Dict, List, Tuple", "",
-           f'VERSION = "{version.group(1)}"', ""]
-    write_table(out, "FUNCTIONS: Dict[str, Tuple[str, List[str]]]", functions, repr)
-    write_table(out, "CALLBACKS: Dict[str, Tuple[str, List[str]]]", callbacks, repr)
-    write_table(out, "ENUMS: Dict[str, Dict[str, int]]", enums, repr)
-    out.append("ERRORS: List[Tuple[str, int, str, str]] = [")
-    out += [f"    {one!r}," for one in errors]
-    out.append("]")
-    out.append(f"HANDLES: List[str] = {handles!r}")
-    pathlib.Path(sys.argv[2]).write_text("\n".join(out) + "\n")
+def same(tag: str, name: str, text: str) -> None:
+    if tag != name:
+        raise NotUnderstood(f"two names for a type: {text}")
+
+
+def read_enumerators(body: str, found: Declarations) -> dict[str, int]:
+    """Reads `NAME = value, ...`; every enumerator of a public header has its value written down."""
+    values: dict[str, int] = {}
+    if "TERN_ERRORS(TERN_ERROR_CODE_)" in body:
+        body = body.replace("TERN_ERRORS(TERN_ERROR_CODE_)", "")
+        values.update({f"TERN_E_{name}": code for name, code, _, _ in found.errors})
+    for item in filter(None, (part.strip() for part in body.split(","))):
+        match = re.fullmatch(r"(TERN_\w+) = (-?\d+|0x[0-9A-Fa-f]+)", item)
+        if match is None:
+            raise NotUnderstood(f"an enumerator: {item}")
+        values[match[1]] = int(match[2], 0)
+    return values
+
+
+def signature(result: str, parameters: str, names: set[str]) -> Signature:
+    """The types of a function: what it returns, what it takes."""
+    types = []
+    if parameters != "void":
+        for parameter in parameters.split(","):
+            match = re.fullmatch(r"(.*?)\b(\w+)", parameter.strip())
+            if match is None:
+                raise NotUnderstood(f"a parameter: {parameter}")
+            types.append(spelled(match[1], names))
+    return spelled(result, names), types
+
+
+def spelled(text: str, names: set[str]) -> str:
+    """A type in one spelling: `const tern_client *`; one that is not known is an error."""
+    match = re.fullmatch(r"\s*(const )?\s*(\w+)\s*((?:\*\s*(?:const\b\s*)?)*)", text)
+    if match is None or match[2] not in SCALARS | names:
+        raise NotUnderstood(f"a type: {text.strip() or '(none)'}")
+    stars = re.sub(r"\s+", "", match[3]).replace("const", "const ").strip()
+    return f"{match[1] or ''}{match[2]}{' ' + stars if stars else ''}"
+
+
+def written(found: Declarations) -> str:
+    """The text of tern/_declarations.py."""
+    parts = [
+        '"""What libtern declares: made by tools/declarations.py from include/tern; do not edit.',
+        "",
+        "SPDX-License-Identifier: Apache-2.0",
+        '"""',
+        "",
+        "# fmt: off",
+        "#: The version of the library whose headers these are.",
+        f'VERSION = "{found.version}"',
+        "",
+        "#: Opaque types, of which there are only pointers.",
+        "HANDLES: tuple[str, ...] = (",
+        *paragraph([f'"{name}"' for name in found.handles]),
+        ")",
+        "",
+        "#: The table of errors: name without TERN_E_, code, class without TERN_CLASS_, text.",
+        "ERRORS: tuple[tuple[str, int, str, str], ...] = (",
+        *[f'    ("{name}", {code}, "{cls}", "{text}"),' for name, code, cls, text in found.errors],
+        ")",
+        "",
+        "#: Enumerations and flags, with their constants.",
+        "ENUMS: dict[str, dict[str, int]] = {",
+    ]
+    for name, values in found.enums.items():
+        shown = [f'"{key}": {number(value)}' for key, value in values.items()]
+        parts += [f'    "{name}": {{', *["    " + line for line in paragraph(shown, 92)], "    },"]
+    parts += ["}", "", "#: Callbacks: the result, the parameters.", SIGNATURES % "CALLBACKS"]
+    for name, types in found.callbacks.items():
+        parts += entry(name, types)
+    parts += ["}", "", "#: Functions: the result, the parameters.", SIGNATURES % "FUNCTIONS"]
+    for name, types in found.functions.items():
+        parts += entry(name, types)
+    return "\n".join([*parts, "}", ""])
+
+
+def number(value: int) -> str:
+    """A constant as people read it: flags beyond a byte in hexadecimal."""
+    return hex(value) if value > 255 else str(value)
+
+
+def paragraph(items: list[str], width: int = 96) -> list[str]:
+    """Items with commas, as many on a line as fit."""
+    glued = [item.replace(" ", "\0") + "," for item in items]
+    lines = textwrap.wrap(" ".join(glued), width, break_long_words=False, break_on_hyphens=False)
+    return ["    " + line.replace("\0", " ") for line in lines]
+
+
+def entry(name: str, types: Signature) -> list[str]:
+    """One entry of a dictionary of signatures, on as many lines as it takes."""
+    result, parameters = types
+    quoted = [f'"{parameter}"' for parameter in parameters]
+    comma = "," if len(quoted) == 1 else ""
+    line = f'    "{name}": ("{result}", ({", ".join(quoted)}{comma})),'
+    if len(line) <= 100:
+        return [line]
+    indented = ["    " + text for text in paragraph(quoted, 92)]
+    return [f'    "{name}": ("{result}", (', *indented, "    )),"]
+
+
+def main() -> int:
+    """Writes the file, or with --check says whether it is what would be written."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; fail where it differs")
+    parser.add_argument("--headers", type=Path, default=ROOT / "include" / "tern")
+    parser.add_argument("--cmake", type=Path, default=ROOT / "CMakeLists.txt")
+    parser.add_argument("--output", type=Path, default=HERE.parent / "tern" / "_declarations.py")
+    options = parser.parse_args()
+    try:
+        text = written(read(options.headers, options.cmake))
+    except NotUnderstood as problem:
+        print(f"not understood: {problem}", file=sys.stderr)
+        return 1
+    if not options.check:
+        options.output.write_text(text, "utf-8")
+    elif options.output.read_text("utf-8") != text:
+        print(f"{options.output}: not what the headers say: run {__file__}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
