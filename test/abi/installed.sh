@@ -34,7 +34,8 @@ grep -q __snprintf_chk <<<"$symbols"
 
 echo "-- pkg-config, static"
 read -r -a flags <<<"$(pkg-config --static --cflags --libs tern)"
-cc -std=c99 "$here/consumer.c" -Wl,-Bstatic "${flags[@]}" -Wl,-Bdynamic -o "$scratch/static"
+flags=("${flags[@]/#-ltern/-Wl,-Bstatic,-ltern,-Bdynamic}") # not all that it needs comes as an archive
+cc -std=c99 "$here/consumer.c" "${flags[@]}" -o "$scratch/static"
 "$scratch/static"
 
 echo "-- find_package, both targets"
