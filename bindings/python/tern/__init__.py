@@ -4,6 +4,7 @@ SPDX-License-Identifier: Apache-2.0
 """
 
 from ._declarations import VERSION as __version__
+from .client import Client, Publication
 from .enums import (
     Ack,
     Cause,
@@ -48,31 +49,45 @@ from .errors import (
     UsageError,
     WouldDeadlockError,
 )
+from .event import Certificate, Event
+from .message import Message, Payload, Properties
+from .options import TLS, Options, Will
+from .outcomes import Delivery
+from .requests import Subscribe
 
 __all__ = [
     "Ack",
     "CancelledError",
     "Cause",
+    "Certificate",
     "CertificateField",
+    "Client",
     "ClosedError",
     "CompressionForm",
     "CompressionResult",
     "Decompression",
+    "Delivery",
     "Dispatch",
     "Encoding",
     "ErrorClass",
+    "Event",
     "EventKind",
     "Jitter",
     "Limit",
     "LogLevel",
+    "Message",
     "NetworkError",
+    "Options",
     "OutOfMemoryError",
     "OutboxFullError",
     "OutboxPolicy",
     "Outcome",
+    "Payload",
     "Poller",
     "PoolPolicy",
+    "Properties",
     "ProtocolError",
+    "Publication",
     "PublishFlag",
     "QoS",
     "RefusedError",
@@ -80,7 +95,9 @@ __all__ = [
     "Session",
     "StateError",
     "Step",
+    "Subscribe",
     "SubscribeFlag",
+    "TLS",
     "TLSError",
     "TLSVerification",
     "TLSVersion",
@@ -89,6 +106,7 @@ __all__ = [
     "UnsupportedError",
     "UsageError",
     "Version",
+    "Will",
     "WouldDeadlockError",
     "__version__",
 ]

@@ -1,7 +1,7 @@
-"""What tern.Client and tern.aio.Client share: the handle, the feed, publishing, tokens and outcomes.
+"""What all clients stand on: the handle, the feed, publishing, tokens and outcomes.
 
-A core knows nothing of threads or event loops: whoever owns it calls read(), and is called back from
-there. It holds its owner weakly, so that a client that nobody uses any more can go.
+A core knows nothing of threads or event loops: whoever owns it calls read(), and is called back
+from there. It holds its owner weakly, so that a client that nobody uses any more can go.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -17,15 +17,21 @@ import threading
 import time
 import weakref
 from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Callable, Deque, Dict, Iterator, List, Mapping, Optional, Protocol, Sequence, Tuple
+from typing import (
+    Any,
+    Callable,
+    Optional,
+    Protocol,
+)
 
+from ._apply import Handle, apply_client, apply_connection, flags_of, make_message
 from ._ffi import c, callbacks, held, lib
 from .enums import LogLevel
-from .errors import ClosedError, make_error
+from .errors import ClosedError, error_text, make_error
 from .event import Event, read_event
 from .message import Message, Payload, Properties, as_bytes
-from .options import Handle, apply_client, apply_connection, flags_of, make_message
 from .outcomes import Settled
 
 LOG = logging.getLogger("tern")
@@ -34,8 +40,13 @@ RECORD = struct.Struct("=IIQQQIII4x")
 ACK_INTERVAL = 0.05
 TOPICS = 4096  # topics whose bytes are remembered
 LARGEST = 268435455
-MESSAGE, DELIVERY, EVENT, TOKEN = c.TERN_FEED_MESSAGE, c.TERN_FEED_DELIVERY, c.TERN_FEED_EVENT, c.TERN_FEED_TOKEN
-Record = Tuple[int, int, int, int, int, int, int, int]
+MESSAGE, DELIVERY, EVENT, TOKEN = (
+    c.TERN_FEED_MESSAGE,
+    c.TERN_FEED_DELIVERY,
+    c.TERN_FEED_EVENT,
+    c.TERN_FEED_TOKEN,
+)
+Record = tuple[int, int, int, int, int, int, int, int]
 
 
 class Owner(Protocol):
@@ -46,7 +57,9 @@ class Owner(Protocol):
 
     def _on_event(self, event: Event) -> None: ...
 
-    def _on_delivery(self, first: int, last: int, outcome: int, cause: int, reason: int) -> None: ...
+    def _on_delivery(
+        self, first: int, last: int, outcome: int, cause: int, reason: int
+    ) -> None: ...
 
     def _on_error(self, error: BaseException) -> None: ...
 
@@ -57,7 +70,7 @@ class TokenResult:
 
     error: int
     text: str
-    reason_codes: List[int]
+    reason_codes: list[int]
     reason_string: Optional[str]
 
 
@@ -67,10 +80,12 @@ def _release(client: Optional[int], feed: Optional[int]) -> None:
 
 
 def _publish_function(options: Mapping[str, Any]) -> Any:
-    """tern_feed_publish() without declared argument types: bytes and integers go through at half the cost. Compressing takes
-    time, in which others may run."""
+    """tern_feed_publish() without declared argument types, at half the cost.
+
+    Compressing takes time, in which other threads may run.
+    """
     library = lib if options.get("compression") is not None else held
-    return library.untyped("tern_feed_publish", ctypes.c_int64)
+    return library.untyped("tern_feed_publish")
 
 
 def _read_token(token: Any) -> TokenResult:
@@ -93,14 +108,14 @@ class Core:
         if options.get("ack", "auto") not in ("auto", "manual"):
             raise ValueError(f'ack: "auto" and "manual" are possible, not {options["ack"]!r}')
         self.settled = Settled()
-        self.topics: Dict[str, bytes] = {}
+        self.topics: dict[str, bytes] = {}
         self.put = _publish_function(options)
         self.closed = False
         self._numbers = itertools.count(1)
-        self._tokens: Dict[int, Tuple[int, Callable[[TokenResult], None]]] = {}
-        self._events: Deque[Event] = deque()
-        self.queue: Deque[Message] = deque()
-        self.backlog: Deque[Tuple[int, Message]] = deque()
+        self._tokens: dict[int, tuple[int, Callable[[TokenResult], None]]] = {}
+        self._events: deque[Event] = deque()
+        self.queue: deque[Message] = deque()
+        self.backlog: deque[tuple[int, Message]] = deque()
         self._batch: Iterator[Record] = iter(())
         self._data = b""
         self._ack_through = 0
@@ -124,8 +139,9 @@ class Core:
                 held.tern_client_options_set_dispatch(fixed, c.TERN_DISPATCH_MANUAL)
                 held.tern_client_options_set_ack(fixed, c.TERN_ACK_MANUAL)
                 if self.log_level > LogLevel.NONE:
-                    sink = ctypes.cast(held.tern_feed_log, ctypes.c_void_p)
-                    held.tern_client_options_set_log(fixed, int(self.log_level), callbacks.tern_log_callback(sink.value), feed)
+                    held.tern_client_options_set_log(
+                        fixed, int(self.log_level), lib.tern_feed_log, feed
+                    )
                 rc = held.tern_client_new(ctypes.byref(client), fixed)
             if rc != 0:
                 raise make_error(rc)
@@ -137,7 +153,9 @@ class Core:
             raise
         self.check(held.tern_feed_attach(feed, client))
         events = self._events
-        self._on_event_c = callbacks.tern_event_callback(lambda _client, event, _data: events.append(read_event(event)))
+        self._on_event_c = callbacks.tern_event_callback(
+            lambda _client, event, _data: events.append(read_event(event))
+        )
         held.tern_feed_set_event_callback(feed, self._on_event_c, None)
         if servers:
             self.configure(servers, options)
@@ -157,11 +175,11 @@ class Core:
 
     # ---- errors ----
 
-    def error_text(self) -> Tuple[int, str]:
+    def last_error(self) -> tuple[int, str]:
         """The client's last error, and its text."""
         buffer = ctypes.create_string_buffer(500)
-        rc = held.tern_client_copy_error_text(self.handle, buffer, len(buffer))
-        return rc, buffer.value.decode(errors="replace")
+        code: int = held.tern_client_copy_error_text(self.handle, buffer, len(buffer))
+        return code, buffer.value.decode(errors="replace")
 
     def check(self, rc: int) -> None:
         """Raises what a call's result says."""
@@ -169,8 +187,11 @@ class Core:
             return
         if self.closed or rc == c.TERN_E_CLOSED:
             raise ClosedError(c.TERN_E_CLOSED)
-        last, text = self.error_text()
-        raise make_error(rc, text if last == rc else None)
+        raise make_error(rc, error_text(rc, self.handle))
+
+    def set_filter(self, filter: str, number: int) -> None:
+        """Messages whose topic matches will carry this number; 0 removes the filter."""
+        self.check(held.tern_feed_set_filter(self.feed, filter.encode(), number))
 
     # ---- publishing ----
 
@@ -184,7 +205,9 @@ class Core:
         self.topics[topic] = raw
         return raw
 
-    def publish(self, topic: str, payload: Payload, flags: int, properties: Optional[Properties]) -> int:
+    def publish(
+        self, topic: str, payload: Payload, flags: int, properties: Optional[Properties]
+    ) -> int:
         """Publishes; returns the message's id."""
         if payload.__class__ is not bytes:
             payload = as_bytes(payload)
@@ -195,26 +218,43 @@ class Core:
                 self.check(result)
             return result
         message_id = ctypes.c_uint64()
-        message = make_message(topic, payload, flags, properties)  # type: ignore[arg-type]
+        message = make_message(topic, payload, flags, properties)
         rc = held.tern_client_publish_message(self.handle, message, ctypes.byref(message_id), None)
         held.tern_message_unref(message)
         if rc != 0:
             self.check(rc)
         return message_id.value
 
-    def publish_many(self, messages: Sequence[Tuple[str, Payload]], qos: int, retain: bool) -> Tuple[List[int], int]:
-        """Publishes messages in order, in one call; returns the ids of those that were accepted, and the error
-        of the next one."""
+    def publish_many(
+        self, messages: Sequence[tuple[str, Payload]], qos: int, retain: bool
+    ) -> tuple[list[int], int]:
+        """Publishes messages in order, in one call.
+
+        Returns the ids of those that were accepted, and the error of the next one.
+        """
         count = len(messages)
         flags = flags_of(qos, retain)
-        payloads = [payload if payload.__class__ is bytes else as_bytes(payload) for _, payload in messages]
+        payloads = [
+            payload if payload.__class__ is bytes else as_bytes(payload) for _, payload in messages
+        ]
         known = self.topics
         topics = [known.get(topic) or self.topic(topic) for topic, _ in messages]
-        pointers, sizes, ids = ctypes.c_char_p * count, ctypes.c_size_t * count, (ctypes.c_uint64 * count)()
+        pointers, sizes, ids = (
+            ctypes.c_char_p * count,
+            ctypes.c_size_t * count,
+            (ctypes.c_uint64 * count)(),
+        )
         accepted = ctypes.c_size_t()
         rc = held.tern_client_publish_many(
-            self.handle, pointers(*topics), ctypes.cast(pointers(*payloads), ctypes.POINTER(ctypes.c_void_p)),
-            sizes(*map(len, payloads)), count, flags, ids, ctypes.byref(accepted))
+            self.handle,
+            pointers(*topics),
+            pointers(*payloads),
+            sizes(*map(len, payloads)),
+            count,
+            flags,
+            ids,
+            ctypes.byref(accepted),
+        )
         return list(ids[: accepted.value]), rc
 
     # ---- operations with a token ----
@@ -256,7 +296,9 @@ class Core:
         """A message was handled: it will be acknowledged, in automatic mode."""
         if message.number == 0 or self.manual_ack:
             return
-        if self.queue:  # those that wait there are not handled yet: no acknowledging of all before it
+        if (
+            self.queue
+        ):  # those that wait there are not handled yet: no acknowledging of all before it
             held.tern_client_ack_number(self.handle, message.number, 0)
             return
         self._ack_through = message.number
@@ -266,23 +308,35 @@ class Core:
             self.acknowledge_handled()
 
     def hand_over(self) -> Message:
-        """Takes the first message of the queue, which acknowledges it in automatic mode. Raises IndexError."""
+        """Takes the first message of the queue, which acknowledges it in automatic mode.
+
+        Raises IndexError.
+        """
         message = self.queue.popleft()
         if message.number != 0 and not self.manual_ack:
             held.tern_client_ack_number(self.handle, message.number, 0)
         return message
 
     def read(self, timeout_ms: int, wait: bool = True) -> int:
-        """Takes what there is to tell, waiting for it without the interpreter's lock, and tells it. Returns
-        Tern's code: 0, TERN_E_TIMEOUT, TERN_E_CLOSED, ..."""
-        records, count, data, length = self._out
-        call = lib.tern_feed_read if wait else held.tern_feed_read
-        rc: int = call(self.feed, timeout_ms, *self._out_refs)
-        if count.value != 0:
-            self._data = ctypes.string_at(data.value, length.value) if length.value else b""  # type: ignore[arg-type]
-            self._batch = RECORD.iter_unpack(ctypes.string_at(records.value, count.value * RECORD.size))  # type: ignore[arg-type]
+        """Takes what there is to tell, and tells it; while it waits, other threads run.
+
+        Returns Tern's code: 0, TERN_E_TIMEOUT, TERN_E_CLOSED, ...
+        """
+        rc, some = self._take(lib.tern_feed_read if wait else held.tern_feed_read, timeout_ms)
+        if some:
             self._tell()
         return rc
+
+    def _take(self, function: Any, timeout_ms: int) -> tuple[int, bool]:
+        """Copies what the feed has; returns Tern's code, and whether there was something."""
+        records, count, data, length = self._out
+        rc: int = function(self.feed, timeout_ms, *self._out_refs)
+        if count.value == 0:
+            return rc, False
+        self._data = ctypes.string_at(data.value or 0, length.value) if length.value else b""
+        size = count.value * RECORD.size
+        self._batch = RECORD.iter_unpack(ctypes.string_at(records.value or 0, size))
+        return rc, True
 
     def _tell(self) -> None:
         owner = self._owner()
@@ -295,8 +349,15 @@ class Core:
             if what & 255 == MESSAGE:
                 end = place + a
                 rest = end + 2 + b
-                message = Message(data[end + 1 : rest - 1], data[place:end], what, number, other,
-                                  data[rest : rest + size] if size else b"", self)
+                message = Message(
+                    data[end + 1 : rest - 1],
+                    data[place:end],
+                    what,
+                    number,
+                    other,
+                    data[rest : rest + size] if size else b"",
+                    self,
+                )
                 if on_message(who, message) and number and auto:
                     self.handled(message)
                 if backlog:
@@ -312,7 +373,9 @@ class Core:
             if owner._on_message(who, message):
                 self.handled(message)
 
-    def _tell_other(self, owner: Owner, kind: int, who: int, number: int, other: int, place: int, a: int, b: int) -> None:
+    def _tell_other(
+        self, owner: Owner, kind: int, who: int, number: int, other: int, place: int, a: int, b: int
+    ) -> None:
         if kind == DELIVERY:
             reason = b - (1 << 32) if b >> 31 else b
             self.settled.add(number, other, (a, who, reason))
@@ -323,24 +386,27 @@ class Core:
         elif kind == TOKEN:
             self._end_token(number)
         elif kind == c.TERN_FEED_LOG:
-            LOG.log(LEVELS.get(who, logging.DEBUG), "%s", self._data[place : place + a].decode(errors="replace"))
+            LOG.log(
+                LEVELS.get(who, logging.DEBUG),
+                "%s",
+                self._data[place : place + a].decode(errors="replace"),
+            )
 
     def read_nested(self, until: Callable[[], bool], timeout_ms: int) -> None:
-        """In a callback: tells all but messages, which wait for their turn, until `until` says so. The rest of
-        the batch that the callback is from comes first."""
+        """In a callback: tells all but messages, which wait for their turn, until `until` says so.
+
+        The rest of the batch that the callback is from comes first.
+        """
         owner = self._owner()
         if owner is None:
             return
         self.acknowledge_handled()
         self._set_messages_aside(owner)
-        records, count, data, length = self._out
         while not until():
-            rc = lib.tern_feed_read(self.feed, min(timeout_ms, 50), *self._out_refs)
-            if count.value != 0:
-                self._data = ctypes.string_at(data.value, length.value) if length.value else b""  # type: ignore[arg-type]
-                self._batch = RECORD.iter_unpack(ctypes.string_at(records.value, count.value * RECORD.size))  # type: ignore[arg-type]
+            rc, some = self._take(lib.tern_feed_read, min(timeout_ms, 50))
+            if some:
                 self._set_messages_aside(owner)
-            elif rc == c.TERN_E_TIMEOUT or rc != 0:
+            elif rc != 0:
                 return
 
     def _set_messages_aside(self, owner: Owner) -> None:
@@ -349,8 +415,20 @@ class Core:
             if what & 255 == MESSAGE:
                 end = place + a
                 rest = end + 2 + b
-                self.backlog.append((who, Message(data[end + 1 : rest - 1], data[place:end], what, number, other,
-                                                  data[rest : rest + size], self)))
+                self.backlog.append(
+                    (
+                        who,
+                        Message(
+                            data[end + 1 : rest - 1],
+                            data[place:end],
+                            what,
+                            number,
+                            other,
+                            data[rest : rest + size],
+                            self,
+                        ),
+                    )
+                )
             else:
                 self._tell_other(owner, what & 255, who, number, other, place, a, b)
 

@@ -97,6 +97,16 @@ class Functions:
         self.__dict__[name] = function
         return function
 
+    def untyped(self, name: str) -> Any:
+        """A function whose result's type alone is declared: calls cost half.
+
+        Bytes, integers and c_void_p go through as they are, and the caller sees to it that no
+        integer is wider than a C int. It is for the few calls that are made for each message.
+        """
+        function = self._library._FuncPtr((name, self._library))
+        function.restype = ctype(FUNCTIONS[name][0])
+        return function
+
 
 class Callbacks:
     """The types of the callbacks, as attributes: `callbacks.tern_event_callback(function)`."""

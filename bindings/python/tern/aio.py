@@ -9,51 +9,45 @@ import asyncio
 import contextlib
 import ctypes
 import weakref
-from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Deque, Dict, Generator, Iterable, List, Optional, Tuple, Union
 from collections import deque
+from collections.abc import AsyncIterator, Generator, Iterable
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Optional,
+    Union,
+)
 
-from ._core import Core, TokenResult, report
+from ._apply import flags_of
+from ._base import ClientBase, PublicationBase
+from ._core import TokenResult
 from ._ffi import c, held
-from .enums import Cause, Limit, Outcome
 from .errors import ClosedError, TernError, TimeoutError, make_error
-from .event import Event
 from .message import Message, Payload, Properties, as_bytes
-from .options import Options, flags_of
-from .outcomes import Delivery, Key
-from .requests import Subscribe, failure_of, outcome_error, subscription, subscription_result
+from .options import Options
+from .outcomes import Key
+from .requests import (
+    Subscribe,
+    failure_of,
+    outcome_error,
+    subscription,
+    subscription_result,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 FAIR = 64  # publishes that need not wait, between looks at the event loop
-Handler = Callable[[Message], Any]
 
 
-class Publication:
-    """A published message. Awaiting it waits for the outcome, and raises where that is neither DELIVERED nor SENT."""
+class Publication(PublicationBase):
+    """A published message.
 
-    __slots__ = ("_client", "id")
+    Awaiting it waits for the outcome, and raises where that is neither DELIVERED nor SENT.
+    """
 
-    def __init__(self, client: Client, message_id: int) -> None:
-        self._client = client
-        self.id = message_id
-
-    @property
-    def outcome(self) -> Outcome:
-        """What became of it so far."""
-        key = self._client._core.settled.find(self.id)
-        return Outcome.PENDING if key is None else Outcome(key[0])
-
-    @property
-    def cause(self) -> Cause:
-        """Why the outcome is NOT_SENT or UNKNOWN."""
-        key = self._client._core.settled.find(self.id)
-        return Cause.NONE if key is None else Cause(key[1])
-
-    @property
-    def done(self) -> bool:
-        """Whether it has its outcome."""
-        return self._client._core.settled.find(self.id) is not None
+    __slots__ = ()
+    _client: Client
 
     async def wait(self) -> Publication:
         """Waits for the outcome. Cancelling the wait leaves the message alone."""
@@ -65,11 +59,8 @@ class Publication:
     def __await__(self) -> Generator[Any, None, Publication]:
         return self.wait().__await__()
 
-    def __repr__(self) -> str:
-        return f"<tern.aio.Publication {self.id} {self.outcome.name}>"
 
-
-class Client:
+class Client(ClientBase):
     """An MQTT client for one event loop.
 
     ::
@@ -80,42 +71,38 @@ class Client:
             async for message in client.messages():
                 print(message.topic, message.text)
 
-    All methods belong to the loop that connect() runs in. Waits may be cancelled at any time: what was asked for goes
-    on. Handlers are plain functions, called in the loop; on_error is told what they raise.
+    All methods belong to the loop that connect() runs in. Waits may be cancelled at any time: what
+    was asked for goes on. Handlers are plain functions, called in the loop; on_error is told what
+    they raise.
     """
 
+    _TAKEN = Exception
+
     def __init__(self, *servers: str, **options: Unpack[Options]) -> None:
-        self._servers = list(servers)
-        self._options: Dict[str, Any] = dict(options)
-        unknown = set(options) - set(Options.__annotations__)
-        if unknown:
-            raise TypeError(f"unknown option: {', '.join(sorted(unknown))}")
-        self._limit: int = self._options.get("receive_limit", 10000)
-        self._handlers: Dict[int, Handler] = {}
-        self._filters: Dict[str, int] = {}
-        self._receivers: Deque[asyncio.Future[None]] = deque()
+        self._receivers: deque[asyncio.Future[None]] = deque()
         self._loop: Optional[asyncio.AbstractEventLoop] = None
         self._reading = False
-        self._receiving = False
-        self._waiting = 0
         self._hasty = 0
-        self.on_message: Optional[Handler] = None
-        self.on_event: Optional[Callable[[Event], Any]] = None
-        self.on_delivery: Optional[Callable[[Delivery], Any]] = None
-        self.on_error: Optional[Callable[[BaseException], Any]] = None
-        self._core = Core(self, self._servers, self._options)
+        super().__init__(servers, options)
         self._descriptor = self._core.descriptor
 
     # ---- the connection ----
 
     async def connect(self, timeout: Optional[float] = 10.0) -> Client:
-        """Connects, and reconnects from now on; waits for the first CONNACK. Raises as tern.Client.connect()."""
+        """Connects, and reconnects from now on; waits for the first CONNACK.
+
+        Raises as tern.Client.connect().
+        """
         self._attach()
         try:
             result = await self._token(timeout, held.tern_client_connect)
         except asyncio.TimeoutError:
-            last, text = self._core.error_text()
-            raise (make_error(last, text) if last != 0 else TimeoutError(c.TERN_E_TIMEOUT, "connect: no answer in time")) from None
+            last, text = self._core.last_error()
+            raise (
+                make_error(last, text)
+                if last != 0
+                else TimeoutError(c.TERN_E_TIMEOUT, "connect: no answer in time")
+            ) from None
         if result.error != 0:
             raise failure_of(result)
         return self
@@ -133,7 +120,7 @@ class Client:
         await self._done(held.tern_client_flush)
 
     async def close(self, timeout: float = 5.0) -> None:
-        """Waits up to `timeout` seconds for messages and requests to end, then disconnects for good."""
+        """Waits up to `timeout` seconds for what is open to end, then disconnects for good."""
         if self._core.closed:
             return
         ended: Optional[asyncio.Future[TokenResult]] = None
@@ -141,7 +128,9 @@ class Client:
             if self._loop is None:
                 self._core.check(held.tern_client_close(self._core.handle, 0, 0, None))
             else:
-                ended = self._start(held.tern_client_close, int(timeout > 0), max(0, round(timeout * 1000)))
+                ended = self._start(
+                    held.tern_client_close, int(timeout > 0), max(0, round(timeout * 1000))
+                )
         self._core.closed = True
         if ended is not None:
             self._resume()
@@ -151,12 +140,6 @@ class Client:
         for one in self._receivers:
             if not one.done():
                 one.set_result(None)
-
-    def configure(self, *servers: str, **options: Unpack[Options]) -> None:
-        """Replaces how to connect; takes effect at the next attempt."""
-        changed = {**self._options, **options}
-        self._core.configure(list(servers) or self._servers, changed)
-        self._servers, self._options = list(servers) or self._servers, changed
 
     async def __aenter__(self) -> Client:
         try:
@@ -168,31 +151,35 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    @property
-    def connected(self) -> bool:
-        """Whether there is a connection now."""
-        return bool(held.tern_client_connected(self._core.handle) == 1)
-
-    def limit(self, limit: Limit) -> int:
-        """What was agreed on at the last CONNACK; -1 for unknown limits."""
-        value = ctypes.c_int64()
-        self._core.check(held.tern_client_limit(self._core.handle, int(limit), ctypes.byref(value)))
-        return value.value
-
     # ---- publishing ----
 
-    async def publish(self, topic: str, payload: Payload = b"", qos: int = 0, retain: bool = False, *,
-                      properties: Optional[Properties] = None, compress: Optional[bool] = None,
-                      lose_properties: bool = False) -> Publication:
-        """Publishes, and waits for the broker's answer (QoS 1 and 2) or until it is in the outbox (QoS 0), for room
-        first where that is full. Cancelled, the message goes on its way.
+    async def publish(
+        self,
+        topic: str,
+        payload: Payload = b"",
+        qos: int = 0,
+        retain: bool = False,
+        *,
+        properties: Optional[Properties] = None,
+        compress: Optional[bool] = None,
+        lose_properties: bool = False,
+    ) -> Publication:
+        """Publishes; waits for the broker's answer (QoS 1 and 2), and for room in a full outbox.
 
-        Raises RefusedError and others for an outcome that is none of DELIVERED and SENT, UsageError for what is no topic.
+        Cancelled, the message goes on its way. Raises RefusedError and others for an outcome that
+        is none of DELIVERED and SENT, UsageError for what is no topic. (MQTT 5 section 3.3)
         """
         while True:
             try:
-                publication = self.publish_nowait(topic, payload, qos, retain, properties=properties, compress=compress,
-                                                  lose_properties=lose_properties)
+                publication = self.publish_nowait(
+                    topic,
+                    payload,
+                    qos,
+                    retain,
+                    properties=properties,
+                    compress=compress,
+                    lose_properties=lose_properties,
+                )
                 break
             except TernError as error:
                 if error.code != c.TERN_E_OUTBOX_FULL:
@@ -205,24 +192,52 @@ class Client:
             return publication
         return await publication
 
-    def publish_nowait(self, topic: str, payload: Payload = b"", qos: int = 0, retain: bool = False, *,
-                       properties: Optional[Properties] = None, compress: Optional[bool] = None,
-                       lose_properties: bool = False) -> Publication:
-        """Publishes without waiting; the result can be awaited. Raises OutboxFullError where there is no room."""
+    def publish_nowait(
+        self,
+        topic: str,
+        payload: Payload = b"",
+        qos: int = 0,
+        retain: bool = False,
+        *,
+        properties: Optional[Properties] = None,
+        compress: Optional[bool] = None,
+        lose_properties: bool = False,
+    ) -> Publication:
+        """Publishes without waiting; the result can be awaited.
+
+        Raises OutboxFullError where there is no room.
+        """
         core = self._core
         if payload.__class__ is not bytes:
             payload = as_bytes(payload)
-        if properties is None and compress is None and not retain and qos in (0, 1, 2) and not lose_properties:
-            result = core.put(core.feed, core.topics.get(topic) or core.topic(topic), payload, len(payload), qos)
+        if (
+            properties is None
+            and compress is None
+            and not retain
+            and qos in (0, 1, 2)
+            and not lose_properties
+        ):
+            result = core.put(
+                core.feed, core.topics.get(topic) or core.topic(topic), payload, len(payload), qos
+            )
             if result > 0:
                 return Publication(self, result)
-        return Publication(self, core.publish(topic, payload, flags_of(qos, retain, compress, lose_properties), properties))
+        return Publication(
+            self,
+            core.publish(
+                topic, payload, flags_of(qos, retain, compress, lose_properties), properties
+            ),
+        )
 
-    async def publish_many(self, messages: Iterable[Tuple[str, Payload]], qos: int = 0, retain: bool = False) -> List[int]:
-        """Publishes pairs of topic and payload in order, a thousand in one call, waiting for room where the outbox is
-        full; returns their ids. flush() waits for the outcomes."""
-        ids: List[int] = []
-        batch: List[Tuple[str, Payload]] = []
+    async def publish_many(
+        self, messages: Iterable[tuple[str, Payload]], qos: int = 0, retain: bool = False
+    ) -> list[int]:
+        """Publishes pairs of topic and payload in order, a thousand in one call; returns their ids.
+
+        It waits for room where the outbox is full; flush() waits for the outcomes.
+        """
+        ids: list[int] = []
+        batch: list[tuple[str, Payload]] = []
         for message in messages:
             batch.append(message)
             if len(batch) == 1000:
@@ -231,7 +246,9 @@ class Client:
         await self._publish_batch(batch, qos, retain, ids)
         return ids
 
-    async def _publish_batch(self, batch: List[Tuple[str, Payload]], qos: int, retain: bool, ids: List[int]) -> None:
+    async def _publish_batch(
+        self, batch: list[tuple[str, Payload]], qos: int, retain: bool, ids: list[int]
+    ) -> None:
         while batch:
             accepted, rc = self._core.publish_many(batch, qos, retain)
             ids += accepted
@@ -251,43 +268,34 @@ class Client:
 
     # ---- subscribing and receiving ----
 
-    async def subscribe(self, filters: Union[str, Iterable[Union[str, Subscribe]]], qos: int = 0, *, identifier: int = 0,
-                        user_properties: Iterable[Tuple[str, str]] = (), **flags: bool) -> List[int]:
-        """Subscribes, now and after every lost session; returns the server's reason codes. As tern.Client.subscribe()."""
+    async def subscribe(
+        self,
+        filters: Union[str, Iterable[Union[str, Subscribe]]],
+        qos: int = 0,
+        *,
+        identifier: int = 0,
+        user_properties: Iterable[tuple[str, str]] = (),
+        **flags: bool,
+    ) -> list[int]:
+        """Subscribes, now and after every lost session; returns the server's reason codes.
+
+        As tern.Client.subscribe().
+        """
         with subscription(filters, qos, identifier, user_properties, flags) as handle:
             future = self._start(held.tern_client_subscribe_all, handle)
         return subscription_result(await self._awaited(future), "subscribe")
 
-    async def unsubscribe(self, filters: Union[str, Iterable[str]]) -> List[int]:
+    async def unsubscribe(self, filters: Union[str, Iterable[str]]) -> list[int]:
         """Unsubscribes; returns the server's reason codes."""
         with subscription(filters, 0, 0, (), {}) as handle:
             future = self._start(held.tern_client_unsubscribe_all, handle)
         return subscription_result(await self._awaited(future), "unsubscribe")
 
-    def on(self, filter: str) -> Callable[[Handler], Handler]:
-        """Decorator: the function is called with messages whose topic matches. It subscribes nothing."""
-
-        def decorate(handler: Handler) -> Handler:
-            self.set_handler(filter, handler)
-            return handler
-
-        return decorate
-
-    def set_handler(self, filter: str, handler: Optional[Handler]) -> None:
-        """Sets who is called with messages whose topic matches a filter; None removes it."""
-        if handler is None:
-            self._core.check(held.tern_feed_set_filter(self._core.feed, filter.encode(), 0))
-            self._handlers.pop(self._filters.pop(filter), None)
-            return
-        number = self._filters.get(filter)
-        if number is None:
-            number = next(n for n in range(1, len(self._handlers) + 2) if n not in self._handlers)
-            self._core.check(held.tern_feed_set_filter(self._core.feed, filter.encode(), number))
-            self._filters[filter] = number
-        self._handlers[number] = handler
-
     async def receive(self) -> Message:
-        """Takes the next message that no handler takes. Raises ClosedError. Cancelled, no message is lost."""
+        """Takes the next message that no handler takes. Cancelled, no message is lost.
+
+        Raises ClosedError.
+        """
         self._receiving = True
         core = self._core
         while not core.queue:
@@ -303,8 +311,11 @@ class Client:
         return message
 
     async def messages(self) -> AsyncIterator[Message]:
-        """Messages that no handler takes, one after the other, until the client is closed. Those that wait are
-        bounded by receive_limit: beyond it reading pauses, and TCP holds the broker."""
+        """Messages that no handler takes, one after the other, until the client is closed.
+
+        Those that wait are bounded by receive_limit: beyond it reading pauses, and TCP holds the
+        broker.
+        """
         while True:
             try:
                 yield await self.receive()
@@ -401,45 +412,12 @@ class Client:
 
     # ---- what the core tells ----
 
-    def _on_message(self, who: int, message: Message) -> bool:
-        handler = self._handlers.get(who) if who else self.on_message
-        if handler is not None:
-            try:
-                handler(message)
-            except Exception as error:
-                self._on_error(error)
-        elif who == 0 and (self._receiving or not self._handlers):
-            self._core.queue.append(message)
-            while self._receivers:
-                receiver = self._receivers.popleft()
-                if not receiver.done():
-                    receiver.set_result(None)
-                    break
-            return False
-        return True
-
-    def _on_event(self, event: Event) -> None:
-        if self.on_event is not None:
-            try:
-                self.on_event(event)
-            except Exception as error:
-                self._on_error(error)
-
-    def _on_delivery(self, first: int, last: int, outcome: int, cause: int, reason: int) -> None:
-        if self.on_delivery is not None:
-            try:
-                self.on_delivery(Delivery(first, last, Outcome(outcome), Cause(cause), reason))
-            except Exception as error:
-                self._on_error(error)
-
-    def _on_error(self, error: BaseException) -> None:
-        if self.on_error is None:
-            report(error, "a callback of tern.aio.Client")
-            return
-        try:
-            self.on_error(error)
-        except Exception as second:
-            report(second, "on_error of tern.aio.Client")
+    def _queued(self) -> None:
+        while self._receivers:
+            receiver = self._receivers.popleft()
+            if not receiver.done():
+                receiver.set_result(None)
+                break
 
 
 __all__ = ["Client", "Publication"]

@@ -1,4 +1,4 @@
-"""The blocking client: for programs that do one thing after another, with callbacks on a thread of the client's.
+"""The blocking client, for programs that do one thing after another; callbacks are on its thread.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -13,62 +13,48 @@ import threading
 import time
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, Union
+from collections.abc import Iterable, Iterator
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Optional,
+    Union,
+)
 
-from ._core import Core, Gate, TokenResult, report
+from ._apply import flags_of
+from ._base import ClientBase, PublicationBase
+from ._core import Core, Gate, TokenResult
 from ._ffi import c, held
-from .enums import Cause, EventKind, Limit, Outcome, OutboxPolicy
+from .enums import OutboxPolicy
 from .errors import ClosedError, TernError, TimeoutError, WouldDeadlockError, make_error
-from .event import Event
 from .message import Message, Payload, Properties, as_bytes
-from .options import Options, flags_of
-from .outcomes import Delivery, Key
-from .requests import Subscribe, failure_of, outcome_error, subscription, subscription_result
+from .options import Options
+from .outcomes import Key
+from .requests import (
+    Subscribe,
+    failure_of,
+    outcome_error,
+    subscription,
+    subscription_result,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-Handler = Callable[[Message], Any]
 _LIVE: weakref.WeakSet[Client] = weakref.WeakSet()
 
 
-class Publication:
+class Publication(PublicationBase):
     """A published message: what became of it can be asked, or waited for."""
 
-    __slots__ = ("_client", "id")
-
-    def __init__(self, client: Client, message_id: int) -> None:
-        self._client = client
-        self.id = message_id
-
-    @property
-    def outcome(self) -> Outcome:
-        """What became of it so far; Outcome.PENDING where nothing did yet."""
-        key = self._client._core.settled.find(self.id)
-        return Outcome.PENDING if key is None else Outcome(key[0])
-
-    @property
-    def cause(self) -> Cause:
-        """Why the outcome is NOT_SENT or UNKNOWN."""
-        key = self._client._core.settled.find(self.id)
-        return Cause.NONE if key is None else Cause(key[1])
-
-    @property
-    def reason_code(self) -> int:
-        """The broker's reason code; -1 where it sent none."""
-        key = self._client._core.settled.find(self.id)
-        return -1 if key is None else key[2]
-
-    @property
-    def done(self) -> bool:
-        """Whether it has its outcome."""
-        return self._client._core.settled.find(self.id) is not None
+    __slots__ = ()
+    _client: Client
 
     def wait(self, timeout: Optional[float] = None) -> Publication:
         """Waits for the outcome: DELIVERED by the broker, or SENT for QoS 0. Returns itself.
 
-        Raises TimeoutError where there is none in `timeout` seconds, RefusedError and others where the
-        outcome is none of those two.
+        Raises TimeoutError where there is none in `timeout` seconds, RefusedError and others where
+        the outcome is none of those two.
         """
         key = self._client._wait_settled(self.id, timeout)
         error = outcome_error(self.id, key)
@@ -76,11 +62,8 @@ class Publication:
             raise error
         return self
 
-    def __repr__(self) -> str:
-        return f"<tern.Publication {self.id} {self.outcome.name}>"
 
-
-class Client:
+class Client(ClientBase):
     """An MQTT client.
 
     ::
@@ -91,89 +74,81 @@ class Client:
             for message in client.messages():
                 print(message.topic, message.text)
 
-    Methods may be called from any thread, and in callbacks. Callbacks run on the client's own thread, one at a
-    time; what they raise goes to `on_error`, else to sys.unraisablehook and the logger "tern".
+    Methods may be called from any thread, and in callbacks. Callbacks run on the client's own
+    thread, one at a time; what they raise goes to `on_error`, else to sys.unraisablehook and the
+    logger "tern".
     """
 
     def __init__(self, *servers: str, **options: Unpack[Options]) -> None:
-        self._servers = list(servers)
-        self._options: Dict[str, Any] = dict(options)
-        unknown = set(options) - set(Options.__annotations__)
-        if unknown:
-            raise TypeError(f"unknown option: {', '.join(sorted(unknown))}")
-        self._block = OutboxPolicy(self._options.get("outbox_policy", OutboxPolicy.REJECT)) == OutboxPolicy.BLOCK
-        self._limit: int = self._options.get("receive_limit", 10000)
-        self._handlers: Dict[int, Handler] = {}
-        self._filters: Dict[str, int] = {}
-        self._receivers: Deque[Gate] = deque()
+        self._receivers: deque[Gate] = deque()
         self._room = threading.Event()
         self._room.set()
-        self._receiving = False
-        self._waiting = 0
-        self._lock = threading.Lock()
-        self.on_message: Optional[Handler] = None
-        """Called with messages that no filter's handler takes."""
-        self.on_event: Optional[Callable[[Event], Any]] = None
-        self.on_delivery: Optional[Callable[[Delivery], Any]] = None
-        """Called with the outcomes of published messages, a range of ids at a time."""
-        self.on_error: Optional[Callable[[BaseException], Any]] = None
-        """Called with what a callback raised."""
-        self._core = Core(self, self._servers, self._options)
-        self._thread = threading.Thread(target=_pump, args=(self._core, weakref.ref(self)), name="tern", daemon=True)
+        policy = options.get("outbox_policy", OutboxPolicy.REJECT)
+        self._block = OutboxPolicy(policy) == OutboxPolicy.BLOCK
+        super().__init__(servers, options)
+        self._thread = threading.Thread(
+            target=_pump, args=(self._core, weakref.ref(self)), name="tern", daemon=True
+        )
         self._thread.start()
         _LIVE.add(self)
         weakref.finalize(self, _abandon, self._core).atexit = False
 
     # ---- the connection ----
 
-    def configure(self, *servers: str, **options: Unpack[Options]) -> None:
-        """Replaces how to connect; takes effect at the next attempt. Options that are not given keep their values."""
-        changed = {**self._options, **options}
-        self._core.configure(list(servers) or self._servers, changed)
-        self._servers, self._options = list(servers) or self._servers, changed
-
     def connect(self, timeout: Optional[float] = 10.0) -> Client:
-        """Connects, and reconnects from now on; waits for the first CONNACK (`timeout` 0: does not wait). Returns
-        itself.
+        """Connects, and reconnects from now on; waits for the first CONNACK. Returns itself.
 
-        Raises TimeoutError or why the last attempt failed where it still tries after `timeout` seconds, and
-        RefusedError and others where it has stopped.
+        With `timeout` 0 it does not wait. Raises TimeoutError or why the last attempt failed where
+        it still tries after `timeout` seconds, and RefusedError and others where it has stopped.
         """
         if timeout == 0:
             self._core.check(held.tern_client_connect(self._core.handle, None))
             return self
         result = self._wait_token(timeout, held.tern_client_connect)
         if result is None:
-            last, text = self._core.error_text()
-            raise make_error(last, text) if last != 0 else TimeoutError(c.TERN_E_TIMEOUT, "connect: no answer in time")
+            last, text = self._core.last_error()
+            raise (
+                make_error(last, text)
+                if last != 0
+                else TimeoutError(c.TERN_E_TIMEOUT, "connect: no answer in time")
+            )
         if result.error != 0:
             raise failure_of(result)
         return self
 
     def disconnect(self, reason_code: int = 0, timeout: Optional[float] = 5.0) -> None:
-        """Disconnects and stops reconnecting; subscriptions and the outbox are kept, and connect() may follow."""
-        self._expect(self._wait_token(timeout, held.tern_client_disconnect, reason_code), "disconnect")
+        """Disconnects and stops reconnecting; subscriptions and the outbox are kept.
+
+        connect() may follow. (MQTT 5 section 3.14)
+        """
+        self._expect(
+            self._wait_token(timeout, held.tern_client_disconnect, reason_code), "disconnect"
+        )
 
     def reconnect(self, quiesce: float = 1.0, timeout: Optional[float] = 10.0) -> None:
         """Connects anew without losing anything, with the options of now."""
-        self._expect(self._wait_token(timeout, held.tern_client_reconnect, round(quiesce * 1000)), "reconnect")
-
-    def retry(self) -> None:
-        """Ends the wait for the next attempt."""
-        self._core.check(held.tern_client_retry(self._core.handle))
+        self._expect(
+            self._wait_token(timeout, held.tern_client_reconnect, round(quiesce * 1000)),
+            "reconnect",
+        )
 
     def flush(self, timeout: Optional[float] = None) -> None:
         """Waits until every message published before has its outcome."""
         self._expect(self._wait_token(timeout, held.tern_client_flush), "flush")
 
     def close(self, timeout: float = 5.0) -> None:
-        """Waits up to `timeout` seconds for messages and requests to end, disconnects, and gives every message
-        that is left its outcome. Once this has returned no callback runs any more. Closing twice does nothing."""
+        """Waits up to `timeout` seconds for what is open to end, then disconnects for good.
+
+        Every message that is left has its outcome then, and no callback runs any more. Closing
+        twice does nothing.
+        """
         with self._lock:
             if self._core.closed:
                 return
             self._core.closed = True
-        rc = held.tern_client_close(self._core.handle, int(timeout > 0), max(0, round(timeout * 1000)), None)
+        rc = held.tern_client_close(
+            self._core.handle, int(timeout > 0), max(0, round(timeout * 1000)), None
+        )
         if rc not in (0, c.TERN_E_CLOSED, c.TERN_E_FORKED):
             self._core.check(rc)
         self._room.set()
@@ -188,49 +163,37 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    @property
-    def connected(self) -> bool:
-        """Whether there is a connection now."""
-        return bool(held.tern_client_connected(self._core.handle) == 1)
-
-    @property
-    def client_id(self) -> str:
-        """The client id in use: the one that was set, else the server's."""
-        buffer = ctypes.create_string_buffer(65536)
-        self._core.check(held.tern_client_id(self._core.handle, buffer, len(buffer)))
-        return buffer.value.decode()
-
-    def limit(self, limit: Limit) -> int:
-        """What was agreed on at the last CONNACK; -1 for unknown limits."""
-        value = ctypes.c_int64()
-        self._core.check(held.tern_client_limit(self._core.handle, int(limit), ctypes.byref(value)))
-        return value.value
-
-    @property
-    def statistics(self) -> Dict[str, int]:
-        """Counters and gauges by name (docs/statistics.md)."""
-        result, value = {}, ctypes.c_uint64()
-        for index in range(held.tern_stat_count()):
-            name = held.tern_stat_name(index)
-            if held.tern_client_stat(self._core.handle, name, ctypes.byref(value)) == 0:
-                result[name.decode()] = value.value
-        return result
-
     # ---- publishing ----
 
-    def publish(self, topic: str, payload: Payload = b"", qos: int = 0, retain: bool = False, *,
-                properties: Optional[Properties] = None, compress: Optional[bool] = None,
-                lose_properties: bool = False) -> Publication:
-        """Publishes: the message is copied into the outbox, also while offline, and goes out in order.
+    def publish(
+        self,
+        topic: str,
+        payload: Payload = b"",
+        qos: int = 0,
+        retain: bool = False,
+        *,
+        properties: Optional[Properties] = None,
+        compress: Optional[bool] = None,
+        lose_properties: bool = False,
+    ) -> Publication:
+        """Publishes: the message is copied into the outbox, also while offline; order holds.
 
-        Raises OutboxFullError where there is no room (with OutboxPolicy.BLOCK: after block_timeout), and
-        UsageError for what is no topic. (MQTT 5 section 3.3)
+        Raises OutboxFullError where there is no room (with OutboxPolicy.BLOCK: after
+        block_timeout), and UsageError for what is no topic. (MQTT 5 section 3.3)
         """
         core = self._core
         if payload.__class__ is not bytes:
             payload = as_bytes(payload)
-        if properties is None and compress is None and not retain and qos in (0, 1, 2) and not lose_properties:
-            result = core.put(core.feed, core.topics.get(topic) or core.topic(topic), payload, len(payload), qos)
+        if (
+            properties is None
+            and compress is None
+            and not retain
+            and qos in (0, 1, 2)
+            and not lose_properties
+        ):
+            result = core.put(
+                core.feed, core.topics.get(topic) or core.topic(topic), payload, len(payload), qos
+            )
             if result > 0:
                 return Publication(self, result)
         flags = flags_of(qos, retain, compress, lose_properties)
@@ -241,7 +204,9 @@ class Client:
                 raise
         return Publication(self, self._publish_blocking(topic, payload, flags, properties))
 
-    def _publish_blocking(self, topic: str, payload: Payload, flags: int, properties: Optional[Properties]) -> int:
+    def _publish_blocking(
+        self, topic: str, payload: Payload, flags: int, properties: Optional[Properties]
+    ) -> int:
         timeout = self._options.get("block_timeout")
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
@@ -261,15 +226,16 @@ class Client:
         with contextlib.suppress(TimeoutError):
             self._wait_settled(oldest.value, timeout)
 
-    def publish_many(self, messages: Iterable[Tuple[str, Payload]], qos: int = 0, retain: bool = False) -> List[int]:
-        """Publishes pairs of topic and payload in order, a thousand in one call; returns their ids. Several times
-        as fast as one publish() each.
+    def publish_many(
+        self, messages: Iterable[tuple[str, Payload]], qos: int = 0, retain: bool = False
+    ) -> list[int]:
+        """Publishes pairs of topic and payload in order, a thousand in one call; returns their ids.
 
-        Raises what publish() would of the first that is not accepted; `accepted` of the exception are the ids of
-        those before it.
+        Raises what publish() would of the first that is not accepted; `accepted` of the exception
+        are the ids of those before it.
         """
-        ids: List[int] = []
-        batch: List[Tuple[str, Payload]] = []
+        ids: list[int] = []
+        batch: list[tuple[str, Payload]] = []
         for message in messages:
             batch.append(message)
             if len(batch) == 1000:
@@ -279,7 +245,9 @@ class Client:
             self._publish_batch(batch, qos, retain, ids)
         return ids
 
-    def _publish_batch(self, batch: List[Tuple[str, Payload]], qos: int, retain: bool, ids: List[int]) -> None:
+    def _publish_batch(
+        self, batch: list[tuple[str, Payload]], qos: int, retain: bool, ids: list[int]
+    ) -> None:
         while batch:
             accepted, rc = self._core.publish_many(batch, qos, retain)
             ids += accepted
@@ -298,46 +266,33 @@ class Client:
 
     # ---- subscribing ----
 
-    def subscribe(self, filters: Union[str, Iterable[Union[str, Subscribe]]], qos: int = 0, *, timeout: Optional[float] = 10.0,
-                  identifier: int = 0, user_properties: Iterable[Tuple[str, str]] = (), **flags: bool) -> List[int]:
-        """Subscribes, now and after every lost session; waits for the server's answer and returns its reason codes.
+    def subscribe(
+        self,
+        filters: Union[str, Iterable[Union[str, Subscribe]]],
+        qos: int = 0,
+        *,
+        timeout: Optional[float] = 10.0,
+        identifier: int = 0,
+        user_properties: Iterable[tuple[str, str]] = (),
+        **flags: bool,
+    ) -> list[int]:
+        """Subscribes, now and after every lost session; returns the server's reason codes.
 
-        filters: one, or several, each with options of its own where it is a tern.Subscribe. flags: no_local,
-        retain_as_published, retained_if_new, retained_never. Raises RefusedError where any was refused,
-        TimeoutError (the wish stays). (MQTT 5 section 3.8)
+        filters: one, or several, each with options of its own where it is a tern.Subscribe.
+        flags: no_local, retain_as_published, retained_if_new, retained_never. Raises RefusedError
+        where any was refused, TimeoutError (the wish stays). (MQTT 5 section 3.8)
         """
         with subscription(filters, qos, identifier, user_properties, flags) as handle:
             result = self._wait_token(timeout, held.tern_client_subscribe_all, handle)
         return subscription_result(result, "subscribe")
 
-    def unsubscribe(self, filters: Union[str, Iterable[str]], *, timeout: Optional[float] = 10.0) -> List[int]:
+    def unsubscribe(
+        self, filters: Union[str, Iterable[str]], *, timeout: Optional[float] = 10.0
+    ) -> list[int]:
         """Unsubscribes; waits for the server's answer. (MQTT 5 section 3.10)"""
         with subscription(filters, 0, 0, (), {}) as handle:
             result = self._wait_token(timeout, held.tern_client_unsubscribe_all, handle)
         return subscription_result(result, "unsubscribe")
-
-    def on(self, filter: str) -> Callable[[Handler], Handler]:
-        """Decorator: the function is called with messages whose topic matches. It subscribes nothing."""
-
-        def decorate(handler: Handler) -> Handler:
-            self.set_handler(filter, handler)
-            return handler
-
-        return decorate
-
-    def set_handler(self, filter: str, handler: Optional[Handler]) -> None:
-        """Sets who is called with messages whose topic matches a filter; None removes it. (MQTT 5 section 4.7)"""
-        with self._lock:
-            if handler is None:
-                self._core.check(held.tern_feed_set_filter(self._core.feed, filter.encode(), 0))
-                self._handlers.pop(self._filters.pop(filter), None)
-                return
-            number = self._filters.get(filter)
-            if number is None:
-                number = next(n for n in range(1, len(self._handlers) + 2) if n not in self._handlers)
-                self._core.check(held.tern_feed_set_filter(self._core.feed, filter.encode(), number))
-                self._filters[filter] = number
-            self._handlers[number] = handler
 
     # ---- receiving ----
 
@@ -345,7 +300,9 @@ class Client:
         """Takes the next message that no handler takes. Raises TimeoutError, ClosedError."""
         self._receiving = True
         if threading.current_thread() is self._thread:
-            raise WouldDeadlockError(c.TERN_E_WOULD_DEADLOCK, "receive: not in a callback of the client")
+            raise WouldDeadlockError(
+                c.TERN_E_WOULD_DEADLOCK, "receive: not in a callback of the client"
+            )
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             gate = Gate()
@@ -364,66 +321,32 @@ class Client:
                 raise TimeoutError(c.TERN_E_TIMEOUT, "receive: no message in time")
 
     def messages(self, timeout: Optional[float] = None) -> Iterator[Message]:
-        """Messages that no handler takes, one after the other, until the client is closed, or none came for `timeout`
-        seconds."""
+        """Messages that no handler takes, one after the other.
+
+        Ends when the client is closed, or when none came for `timeout` seconds.
+        """
         while True:
             try:
                 yield self.receive(timeout)
             except (ClosedError, TimeoutError):
                 return
 
-    # ---- what the core tells; on the client's thread ----
-
-    def _on_message(self, who: int, message: Message) -> bool:
-        handler = self._handlers.get(who) if who else self.on_message
-        if handler is not None:
-            try:
-                handler(message)
-            except BaseException as error:  # the thread must live on
-                self._on_error(error)
-        elif who == 0 and (self._receiving or not self._handlers):
-            queue = self._core.queue
-            queue.append(message)
-            if len(queue) >= self._limit:
-                self._room.clear()
-            self._wake_receiver()
-            return False
-        return True
-
-    def _wake_receiver(self) -> None:
+    def _queued(self) -> None:
+        if len(self._core.queue) >= self._limit:
+            self._room.clear()
         while self._receivers:
             gate = self._receivers.popleft()
             if not gate.opened:
                 gate.open()
                 return
 
-    def _on_event(self, event: Event) -> None:
-        if self.on_event is not None:
-            try:
-                self.on_event(event)
-            except BaseException as error:
-                self._on_error(error)
-
-    def _on_delivery(self, first: int, last: int, outcome: int, cause: int, reason: int) -> None:
-        if self.on_delivery is not None:
-            try:
-                self.on_delivery(Delivery(first, last, Outcome(outcome), Cause(cause), reason))
-            except BaseException as error:
-                self._on_error(error)
-
-    def _on_error(self, error: BaseException) -> None:
-        if self.on_error is None:
-            report(error, "a callback of tern.Client")
-            return
-        try:
-            self.on_error(error)
-        except BaseException as second:
-            report(second, "on_error of tern.Client")
-
     # ---- waiting ----
 
     def _wait(self, gate: Gate, timeout: Optional[float]) -> bool:
-        """Waits for what the client's thread will open; in a callback that thread goes on with all but messages."""
+        """Waits for what the client's thread will open.
+
+        In a callback that is this very thread: it goes on with all but messages.
+        """
         if threading.current_thread() is not self._thread:
             self._waiting += 1
             self._room.set()
@@ -432,10 +355,14 @@ class Client:
             finally:
                 self._waiting -= 1
         deadline = None if timeout is None else time.monotonic() + timeout
-        self._core.read_nested(lambda: gate.opened or (deadline is not None and time.monotonic() >= deadline), 50)
+        self._core.read_nested(
+            lambda: gate.opened or (deadline is not None and time.monotonic() >= deadline), 50
+        )
         return gate.opened
 
-    def _wait_token(self, timeout: Optional[float], function: Any, *arguments: Any) -> Optional[TokenResult]:
+    def _wait_token(
+        self, timeout: Optional[float], function: Any, *arguments: Any
+    ) -> Optional[TokenResult]:
         gate = Gate()
         self._core.start(gate.open, function, *arguments)
         return gate.value if self._wait(gate, timeout) else None
@@ -445,7 +372,12 @@ class Client:
         key = self._core.settled.wait(message_id, gate.open)
         if key is None and not self._wait(gate, timeout):
             self._core.settled.forget(message_id, gate.open)
-            raise TimeoutError(c.TERN_E_TIMEOUT, f"message {message_id} has no outcome yet: {self._core.error_text()[1]}".rstrip(": "))
+            raise TimeoutError(
+                c.TERN_E_TIMEOUT,
+                f"message {message_id} has no outcome yet: {self._core.last_error()[1]}".rstrip(
+                    ": "
+                ),
+            )
         return gate.value if key is None else key
 
     @staticmethod
@@ -494,4 +426,3 @@ atexit.register(_close_all)
 os.register_at_fork(after_in_child=_forked)
 
 __all__ = ["Client", "Publication"]
-_ = (EventKind, Mapping)

@@ -6,9 +6,9 @@ SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional
+from typing import Any, Optional
 
-from ._ffi import c, held
+from ._ffi import c, held, text
 from .enums import EventKind, Limit, Step, Version
 
 
@@ -51,28 +51,29 @@ class Event:
     verify_result: int
     session_present: bool
     version: Optional[Version]
-    limits: Dict[Limit, int] = field(default_factory=dict)
+    limits: dict[Limit, int] = field(default_factory=dict)
     """What was agreed on, of CONNECTED."""
     response_information: Optional[str] = None
     tls_version: Optional[str] = None
     tls_cipher: Optional[str] = None
     tls_protocol: Optional[str] = None
     tls_resumed: bool = False
-    certificates: List[Certificate] = field(default_factory=list)
+    certificates: list[Certificate] = field(default_factory=list)
 
 
-def _text(value: Optional[bytes]) -> Optional[str]:
-    return None if value is None else value.decode(errors="replace")
+_FIELDS = (
+    c.TERN_CERTIFICATE_SUBJECT,
+    c.TERN_CERTIFICATE_ISSUER,
+    c.TERN_CERTIFICATE_NAMES,
+    c.TERN_CERTIFICATE_NOT_BEFORE,
+    c.TERN_CERTIFICATE_NOT_AFTER,
+)
 
 
-_FIELDS = (c.TERN_CERTIFICATE_SUBJECT, c.TERN_CERTIFICATE_ISSUER, c.TERN_CERTIFICATE_NAMES, c.TERN_CERTIFICATE_NOT_BEFORE,
-           c.TERN_CERTIFICATE_NOT_AFTER)
-
-
-def _certificates(event: Any) -> List[Certificate]:
+def _certificates(event: Any) -> list[Certificate]:
     count = held.tern_event_certificate_count(event)
     return [
-        Certificate(*(_text(held.tern_event_certificate(event, i, name)) or "" for name in _FIELDS))
+        Certificate(*(text(held.tern_event_certificate(event, i, name)) or "" for name in _FIELDS))
         for i in range(count)
     ]
 
@@ -85,14 +86,14 @@ def read_event(event: Any) -> Event:
     return Event(
         kind=kind,
         error=held.tern_event_error(event),
-        text=_text(held.tern_event_text(event)) or "",
+        text=text(held.tern_event_text(event)) or "",
         step=Step(held.tern_event_step(event)),
-        hint=_text(held.tern_event_hint(event)),
+        hint=text(held.tern_event_hint(event)),
         reason_code=held.tern_event_reason_code(event),
-        reason_string=_text(held.tern_event_reason_string(event)),
-        server_reference=_text(held.tern_event_server_reference(event)),
-        server=_text(held.tern_event_server(event)),
-        peer=_text(held.tern_event_peer(event)),
+        reason_string=text(held.tern_event_reason_string(event)),
+        server_reference=text(held.tern_event_server_reference(event)),
+        server=text(held.tern_event_server(event)),
+        peer=text(held.tern_event_peer(event)),
         attempt=held.tern_event_attempt(event),
         elapsed=held.tern_event_elapsed(event) / 1000,
         retry_delay=None if delay < 0 else delay / 1000,
@@ -101,11 +102,13 @@ def read_event(event: Any) -> Event:
         verify_result=held.tern_event_verify_result(event),
         session_present=held.tern_event_session_present(event) == 1,
         version=Version(held.tern_event_version(event)) if connected else None,
-        limits={limit: held.tern_event_limit(event, int(limit)) for limit in Limit} if connected else {},
-        response_information=_text(held.tern_event_response_information(event)),
-        tls_version=_text(held.tern_event_tls_version(event)),
-        tls_cipher=_text(held.tern_event_tls_cipher(event)),
-        tls_protocol=_text(held.tern_event_tls_protocol(event)),
+        limits={limit: held.tern_event_limit(event, int(limit)) for limit in Limit}
+        if connected
+        else {},
+        response_information=text(held.tern_event_response_information(event)),
+        tls_version=text(held.tern_event_tls_version(event)),
+        tls_cipher=text(held.tern_event_tls_cipher(event)),
+        tls_protocol=text(held.tern_event_tls_protocol(event)),
         tls_resumed=held.tern_event_tls_resumed(event) == 1,
         certificates=_certificates(event),
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, List, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Optional, Union
 
 if TYPE_CHECKING:
     from ._core import Core
@@ -29,8 +29,8 @@ class Properties:
     content_type: Optional[str] = None
     response_topic: Optional[str] = None
     correlation_data: Optional[bytes] = None
-    user_properties: List[Tuple[str, str]] = field(default_factory=list)
-    subscription_ids: List[int] = field(default_factory=list)
+    user_properties: list[tuple[str, str]] = field(default_factory=list)
+    subscription_ids: list[int] = field(default_factory=list)
     """Of received messages: the subscriptions that brought them."""
 
     @classmethod
@@ -76,7 +76,14 @@ class Message:
     __slots__ = ("_core", "_packed", "_properties", "_topic", "_what", "mark", "number", "payload")
 
     def __init__(
-        self, payload: bytes, topic: bytes, what: int, number: int, mark: int, packed: bytes, core: Core
+        self,
+        payload: bytes,
+        topic: bytes,
+        what: int,
+        number: int,
+        mark: int,
+        packed: bytes,
+        core: Core,
     ) -> None:
         self.payload = payload
         self._topic: Union[bytes, str] = topic
@@ -92,7 +99,7 @@ class Message:
         """The topic name."""
         topic = self._topic
         if topic.__class__ is bytes:
-            topic = self._topic = topic.decode()  # type: ignore[union-attr]
+            topic = self._topic = topic.decode()
         return topic  # type: ignore[return-value]
 
     @property

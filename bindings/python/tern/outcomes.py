@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_right
-from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Callable, NamedTuple, Optional
 
 from .enums import Cause, Outcome
 
@@ -23,7 +23,7 @@ class Delivery(NamedTuple):
     """The broker's reason code; -1 where it sent none."""
 
 
-Key = Tuple[int, int, int]
+Key = tuple[int, int, int]
 Waiter = Callable[[Key], None]
 FORGOTTEN: Key = (int(Outcome.UNKNOWN), int(Cause.NONE), -1)
 
@@ -32,18 +32,18 @@ class Settled:
     """Ids with their outcomes, as ranges that grow together.
 
     Messages end mostly in order and mostly alike, so this is one range most of the time. Beyond
-    LARGEST ranges the older half forgets the reason codes of successes, so that they join; where there
-    are thousands of scattered failures, the oldest are forgotten: find() tells UNKNOWN of them.
+    LARGEST ranges the older half forgets the reason codes of successes, so that they join; where
+    there are thousands of scattered failures, the oldest are forgotten: find() tells UNKNOWN.
     """
 
     LARGEST = 8192
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._firsts: List[int] = []
-        self._lasts: List[int] = []
-        self._keys: List[Key] = []
-        self._waiters: Dict[int, List[Waiter]] = {}
+        self._firsts: list[int] = []
+        self._lasts: list[int] = []
+        self._keys: list[Key] = []
+        self._waiters: dict[int, list[Waiter]] = {}
         self._forgotten = 0  # no id up to it is known any more
 
     def add(self, first: int, last: int, key: Key) -> None:
@@ -60,7 +60,7 @@ class Settled:
             return self._find(message_id)
 
     def wait(self, message_id: int, waiter: Waiter) -> Optional[Key]:
-        """As find(); where there is none yet, `waiter` is called with it, on the client's thread."""
+        """As find(); where there is none yet, `waiter` is called with it, on the core's thread."""
         with self._lock:
             key = self._find(message_id)
             if key is None:
@@ -87,7 +87,7 @@ class Settled:
             return self._keys[at]
         return FORGOTTEN if message_id <= self._forgotten else None
 
-    def _take_waiters(self, first: int, last: int) -> List[Waiter]:
+    def _take_waiters(self, first: int, last: int) -> list[Waiter]:
         if last - first < len(self._waiters):
             ids = [i for i in range(first, last + 1) if i in self._waiters]
         else:
@@ -133,7 +133,11 @@ class Settled:
         if len(self._keys) > half // 2:
             keep = len(self._keys) // 2  # of many failures the older ones are forgotten
             self._forgotten = self._lasts[keep - 1]
-            self._firsts, self._lasts, self._keys = self._firsts[keep:], self._lasts[keep:], self._keys[keep:]
+            self._firsts, self._lasts, self._keys = (
+                self._firsts[keep:],
+                self._lasts[keep:],
+                self._keys[keep:],
+            )
         self._firsts += rest[0]
         self._lasts += rest[1]
         self._keys += rest[2]

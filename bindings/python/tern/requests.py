@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Iterable, Iterator, List, Mapping, Optional, Tuple, Union
+from typing import Any, Optional, Union
 
+from ._apply import c_text, set_option
 from ._core import TokenResult
 from ._ffi import c, held
 from .enums import Cause, Outcome
 from .errors import TernError, TimeoutError, make_error
-from .options import _set, _text
 from .outcomes import Key
 
-_FLAGS = {"no_local": "TERN_NO_LOCAL", "retain_as_published": "TERN_RETAIN_AS_PUBLISHED",
-          "retained_if_new": "TERN_RETAINED_IF_NEW", "retained_never": "TERN_RETAINED_NEVER"}
+_FLAGS = {
+    "no_local": "TERN_NO_LOCAL",
+    "retain_as_published": "TERN_RETAIN_AS_PUBLISHED",
+    "retained_if_new": "TERN_RETAINED_IF_NEW",
+    "retained_never": "TERN_RETAINED_NEVER",
+}
 
 
 @dataclass(frozen=True)
@@ -44,8 +49,13 @@ def _flags(qos: int, wanted: Mapping[str, bool]) -> int:
 
 
 @contextlib.contextmanager
-def subscription(filters: Union[str, Iterable[Union[str, Subscribe]]], qos: int, identifier: int,
-                 user_properties: Iterable[Tuple[str, str]], flags: Mapping[str, bool]) -> Iterator[ctypes.c_void_p]:
+def subscription(
+    filters: Union[str, Iterable[Union[str, Subscribe]]],
+    qos: int,
+    identifier: int,
+    user_properties: Iterable[tuple[str, str]],
+    flags: Mapping[str, bool],
+) -> Iterator[ctypes.c_void_p]:
     """A subscription of Tern's, freed afterwards."""
     handle = ctypes.c_void_p()
     rc = held.tern_subscription_new(ctypes.byref(handle))
@@ -54,16 +64,25 @@ def subscription(filters: Union[str, Iterable[Union[str, Subscribe]]], qos: int,
     try:
         for one in [filters] if isinstance(filters, (str, Subscribe)) else filters:
             if isinstance(one, Subscribe):
-                text, bits = one.filter, _flags(one.qos, {name: getattr(one, name) for name in _FLAGS})
+                text, bits = (
+                    one.filter,
+                    _flags(one.qos, {name: getattr(one, name) for name in _FLAGS}),
+                )
             else:
                 text, bits = one, _flags(qos, flags)
-            rc = held.tern_subscription_add(handle, _text("filter", text), bits)
+            rc = held.tern_subscription_add(handle, c_text("filter", text), bits)
             if rc != 0:
                 raise make_error(rc, f"filter {text!r}: {held.tern_strerror(rc).decode()}")
         if identifier:
-            _set("identifier", "tern_subscription_set_identifier", handle, identifier)
+            set_option("identifier", "tern_subscription_set_identifier", handle, identifier)
         for name, value in user_properties:
-            _set("user_properties", "tern_subscription_add_user_property", handle, _text("name", name), _text("value", value))
+            set_option(
+                "user_properties",
+                "tern_subscription_add_user_property",
+                handle,
+                c_text("name", name),
+                c_text("value", value),
+            )
         yield handle
     finally:
         held.tern_subscription_free(handle)
@@ -71,24 +90,39 @@ def subscription(filters: Union[str, Iterable[Union[str, Subscribe]]], qos: int,
 
 def failure_of(result: TokenResult) -> Exception:
     """The exception for an operation that failed."""
-    codes = ", ".join(held.tern_reason_text(code).decode() for code in result.reason_codes if code >= 0x80)
+    codes = ", ".join(
+        held.tern_reason_text(code).decode() for code in result.reason_codes if code >= 0x80
+    )
     text = result.text or held.tern_strerror(result.error).decode()
-    return make_error(result.error, text if not codes or codes in text else f"{text} ({codes})",
-                      reason_codes=result.reason_codes, reason_string=result.reason_string)
+    return make_error(
+        result.error,
+        text if not codes or codes in text else f"{text} ({codes})",
+        reason_codes=result.reason_codes,
+        reason_string=result.reason_string,
+    )
 
 
-def subscription_result(result: Optional[TokenResult], what: str) -> List[int]:
+def subscription_result(result: Optional[TokenResult], what: str) -> list[int]:
     """The server's reason codes, or an exception."""
     if result is None:
-        raise TimeoutError(c.TERN_E_TIMEOUT, f"{what}: the server has not answered in time; the wish stays")
+        raise TimeoutError(
+            c.TERN_E_TIMEOUT, f"{what}: the server has not answered in time; the wish stays"
+        )
     if result.error != 0:
         raise failure_of(result)
     return result.reason_codes
 
 
-_CAUSES = {Cause.EXPIRED: "EXPIRED", Cause.TOO_LARGE: "TOO_LARGE", Cause.UNSUPPORTED: "UNSUPPORTED", Cause.CLOSED: "CLOSED",
-           Cause.DROPPED: "OUTBOX_FULL", Cause.CANCELLED: "CANCELLED", Cause.CONNECTION_LOST: "CONNECTION_LOST",
-           Cause.SESSION_LOST: "CONNECTION_LOST"}
+_CAUSES = {
+    Cause.EXPIRED: "EXPIRED",
+    Cause.TOO_LARGE: "TOO_LARGE",
+    Cause.UNSUPPORTED: "UNSUPPORTED",
+    Cause.CLOSED: "CLOSED",
+    Cause.DROPPED: "OUTBOX_FULL",
+    Cause.CANCELLED: "CANCELLED",
+    Cause.CONNECTION_LOST: "CONNECTION_LOST",
+    Cause.SESSION_LOST: "CONNECTION_LOST",
+}
 
 
 def outcome_error(message_id: int, key: Key) -> Optional[Exception]:
@@ -107,4 +141,4 @@ def outcome_error(message_id: int, key: Key) -> Optional[Exception]:
     return error
 
 
-__all__: List[Any] = ["Subscribe"]
+__all__: list[Any] = ["Subscribe"]

@@ -74,6 +74,12 @@ class Broker:
             self._process.wait(10)
             self._process = None
 
+    def restart(self) -> None:
+        """Ends it and starts it again."""
+        self.stop()
+        if not self.start():
+            raise RuntimeError(f"mosquitto did not start again:\n{self.log()}")
+
     def log(self) -> str:
         """What it has said."""
         path = self._folder / "log"

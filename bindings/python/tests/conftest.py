@@ -5,8 +5,11 @@ SPDX-License-Identifier: Apache-2.0
 
 from __future__ import annotations
 
+import itertools
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Callable
 
 import pytest
 from broker import Broker
@@ -15,6 +18,18 @@ import tern
 from tern._ffi import lib
 
 ROOT = Path(__file__).resolve().parents[3]
+_COUNT = itertools.count(1)
+PATIENCE = 20.0  # seconds that a test waits for what must come
+
+
+def wait_until(condition: Callable[[], object], patience: float = PATIENCE) -> bool:
+    """Waits until a condition holds; whether it did in time."""
+    end = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.002)
+    return True
 
 
 def pytest_report_header() -> str:
@@ -40,3 +55,9 @@ def own_broker(tmp_path: Path) -> Iterator[Broker]:
     """A mosquitto for one test, which may stop and start it."""
     with Broker(tmp_path) as started:
         yield started
+
+
+@pytest.fixture
+def topic(request: pytest.FixtureRequest) -> str:
+    """A topic that no other test uses."""
+    return f"test/{next(_COUNT)}/{request.node.originalname}"

@@ -8,9 +8,10 @@ import gc
 import weakref
 
 import pytest
+from conftest import PATIENCE, wait_until
+
 import tern
 import tern.aio
-from conftest import PATIENCE, wait_until
 
 QUICK = {"retry_delay": (0.01, 0.1)}
 
@@ -32,12 +33,18 @@ def test_what_is_published_is_received(broker, topic, qos):
     async def main():
         async with tern.aio.Client(broker.url) as client:
             assert await client.subscribe(topic + "/#", qos=qos) == [qos]
-            publication = await client.publish(topic + "/1", "text", qos=qos, properties=tern.Properties(content_type="x"))
+            publication = await client.publish(
+                topic + "/1", "text", qos=qos, properties=tern.Properties(content_type="x")
+            )
             if qos:
                 assert publication.outcome == tern.Outcome.DELIVERED
             await publication
             message = await client.receive()
-            assert (message.text, message.qos, message.properties.content_type) == ("text", qos, "x")
+            assert (message.text, message.qos, message.properties.content_type) == (
+                "text",
+                qos,
+                "x",
+            )
             assert await client.unsubscribe(topic + "/#") is not None
         with pytest.raises(tern.ClosedError):
             await client.publish(topic, "x")
@@ -52,7 +59,10 @@ def test_iteration_and_back_pressure(broker, topic):
 
     async def main():
         most = 0
-        async with tern.aio.Client(broker.url, receive_limit=100) as reader, tern.aio.Client(broker.url) as writer:
+        async with (
+            tern.aio.Client(broker.url, receive_limit=100) as reader,
+            tern.aio.Client(broker.url) as writer,
+        ):
             await reader.subscribe(topic, qos=1)
             await writer.publish_many(((topic, str(i)) for i in range(20000)), qos=1)
             got = []
@@ -60,7 +70,9 @@ def test_iteration_and_back_pressure(broker, topic):
                 got.append(message.text)
                 most = max(most, len(reader._core.queue))
                 if len(got) % 1000 == 0:
-                    await reader.publish(topic + "/other", "x", qos=1)  # waits while reading is paused
+                    await reader.publish(
+                        topic + "/other", "x", qos=1
+                    )  # waits while reading is paused
                 if len(got) == 20000:
                     break
             assert got == [str(i) for i in range(20000)]
@@ -109,7 +121,7 @@ def test_waits_can_be_cancelled(own_broker, topic):
             assert not client._core.settled.waits
             with pytest.raises(asyncio.TimeoutError):
                 await asyncio.wait_for(client.receive(), 0.01)
-            own_broker.start(own_broker.port)
+            own_broker.start()
             await client.flush()
             assert (await client.receive()).text == "1"
             waiting = [asyncio.ensure_future(client.receive()) for _ in range(3)]
@@ -133,9 +145,11 @@ def test_offline_fills_the_outbox(own_broker, topic):
         with pytest.raises(tern.OutboxFullError):
             client.publish_nowait(topic, "11", 1)
         waiting = asyncio.ensure_future(client.publish(topic, "11", qos=1))
-        many = asyncio.ensure_future(client.publish_many([(topic, str(i)) for i in range(100)], qos=1))
+        many = asyncio.ensure_future(
+            client.publish_many([(topic, str(i)) for i in range(100)], qos=1)
+        )
         await asyncio.sleep(0)
-        own_broker.start(own_broker.port)
+        own_broker.start()
         assert (await waiting).outcome == tern.Outcome.DELIVERED
         assert len(await many) == 100
         await client.close()

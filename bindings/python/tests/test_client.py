@@ -14,8 +14,9 @@ import time
 import weakref
 
 import pytest
-import tern
 from conftest import PATIENCE, wait_until
+
+import tern
 
 QUICK = {"retry_delay": (0.01, 0.1)}
 
@@ -38,10 +39,17 @@ def test_what_is_published_is_received(broker, topic, version, qos):
         assert publication.outcome == (tern.Outcome.DELIVERED if qos else tern.Outcome.SENT)
         assert publication.done and publication.cause == tern.Cause.NONE
         message = client.receive(PATIENCE)
-        assert (message.topic, message.text, message.qos, message.retain) == (topic + "/ä", "grüße", qos, False)
+        assert (message.topic, message.text, message.qos, message.retain) == (
+            topic + "/ä",
+            "grüße",
+            qos,
+            False,
+        )
 
 
-@pytest.mark.parametrize("payload", ["text", b"\0\xff", bytearray(b"ab"), memoryview(b"abc")[1:], b"", "x" * 300000])
+@pytest.mark.parametrize(
+    "payload", ["text", b"\0\xff", bytearray(b"ab"), memoryview(b"abc")[1:], b"", "x" * 300000]
+)
 def test_any_payload(client, topic, payload):
     client.subscribe(topic, qos=1)
     client.publish(topic, payload, qos=1)
@@ -50,8 +58,14 @@ def test_any_payload(client, topic, payload):
 
 
 def test_properties(client, topic):
-    properties = tern.Properties(payload_format=1, expiry=100, content_type="text/ä", response_topic="re", correlation_data=b"\0",
-                                 user_properties=[("a", "1"), ("a", "2"), ("b", "")])
+    properties = tern.Properties(
+        payload_format=1,
+        expiry=100,
+        content_type="text/ä",
+        response_topic="re",
+        correlation_data=b"\0",
+        user_properties=[("a", "1"), ("a", "2"), ("b", "")],
+    )
     client.subscribe(topic, qos=1, identifier=268435455)
     client.publish(topic, "x", qos=1, properties=properties)
     received = client.receive(PATIENCE).properties
@@ -64,7 +78,9 @@ def test_properties_need_mqtt_5(broker, topic):
     with tern.Client(broker.url, version=tern.Version.V311) as client:
         with pytest.raises(tern.UsageError, match="NOT_SENT"):
             client.publish(topic, "x", properties=tern.Properties(content_type="x")).wait(PATIENCE)
-        client.publish(topic, "x", properties=tern.Properties(content_type="x"), lose_properties=True).wait(PATIENCE)
+        client.publish(
+            topic, "x", properties=tern.Properties(content_type="x"), lose_properties=True
+        ).wait(PATIENCE)
 
 
 def test_retained(client, topic):
@@ -102,7 +118,10 @@ def test_handlers_by_filter(client, topic):
     client.publish(topic + "/b", "2", qos=1)
     client.publish(topic + "/b/c", "3", qos=1)
     assert wait_until(lambda: len(got) == 4)
-    assert sorted(got[:2]) == [("exact", "1"), ("plus", "1")] and got[2:] == [("plus", "2"), ("rest", "3")]
+    assert sorted(got[:2]) == [("exact", "1"), ("plus", "1")] and got[2:] == [
+        ("plus", "2"),
+        ("rest", "3"),
+    ]
     client.set_handler(topic + "/a", None)
     client.set_handler(topic + "/+", None)
     client.publish(topic + "/a", "4", qos=1)
@@ -129,7 +148,12 @@ def test_waiting_in_a_callback(client, topic):
 
     @client.on(topic)
     def again(message):
-        got.append((message.text, client.publish(topic + "/answer", message.text, qos=2).wait(PATIENCE).outcome))
+        got.append(
+            (
+                message.text,
+                client.publish(topic + "/answer", message.text, qos=2).wait(PATIENCE).outcome,
+            )
+        )
         client.subscribe(topic + "/more", qos=1)
 
     client.subscribe(topic, qos=1)
@@ -158,7 +182,11 @@ def test_receiving_in_a_callback_is_told(client, topic):
 
 
 def test_manual_acknowledgement(broker, topic):
-    session = {"session": tern.Session.PERSISTENT, "client_id": topic.replace("/", "-"), "ack": "manual"}
+    session = {
+        "session": tern.Session.PERSISTENT,
+        "client_id": topic.replace("/", "-"),
+        "ack": "manual",
+    }
     with tern.Client(broker.url, **session) as client:
         client.subscribe(topic, qos=1)
         client.publish_many([(topic, "1"), (topic, "2")], qos=1)
@@ -199,11 +227,16 @@ def test_offline_then_delivered(own_broker, topic):
     published = [client.publish(topic, str(i), qos=1) for i in range(50)]
     assert wait_until(lambda: any(event.kind == tern.EventKind.CONNECT_FAILED for event in events))
     failed = next(event for event in events if event.kind == tern.EventKind.CONNECT_FAILED)
-    assert failed.step == tern.Step.CONNECT and failed.os_error != 0 and failed.retry_delay is not None and failed.hint
+    assert (
+        failed.step == tern.Step.CONNECT
+        and failed.os_error != 0
+        and failed.retry_delay is not None
+        and failed.hint
+    )
     assert not client.connected and published[0].outcome == tern.Outcome.PENDING
     with pytest.raises(tern.TimeoutError):
         published[0].wait(0.01)
-    own_broker.start(port)
+    own_broker.start()
     client.flush(PATIENCE)
     assert {one.outcome for one in published} == {tern.Outcome.DELIVERED}
     client.close()
@@ -263,7 +296,9 @@ def test_outbox_is_bounded(own_broker, topic):
     waiting = client.publish_many([])
     assert waiting == []
     client.close(0)
-    blocking = tern.Client(own_broker.url, outbox_messages=1, outbox_policy=tern.OutboxPolicy.BLOCK, block_timeout=0.2)
+    blocking = tern.Client(
+        own_broker.url, outbox_messages=1, outbox_policy=tern.OutboxPolicy.BLOCK, block_timeout=0.2
+    )
     first = blocking.publish(topic, "1", qos=1)
     with pytest.raises(tern.TimeoutError):
         blocking.publish(topic, "2", qos=1)
@@ -274,7 +309,9 @@ def test_outbox_is_bounded(own_broker, topic):
 
 
 def test_blocking_outbox_goes_on(broker, topic):
-    with tern.Client(broker.url, outbox_messages=10, outbox_policy=tern.OutboxPolicy.BLOCK) as client:
+    with tern.Client(
+        broker.url, outbox_messages=10, outbox_policy=tern.OutboxPolicy.BLOCK
+    ) as client:
         ids = client.publish_many([(topic, "x")] * 500, qos=1)
         for _ in range(500):
             client.publish(topic, "y", qos=1)
@@ -285,46 +322,83 @@ def test_blocking_outbox_goes_on(broker, topic):
 # ---- arguments ----
 
 WRONG_OPTIONS = [
-    ({"client_id": "a\0b"}, ValueError), ({"keep_alive": -1}, ValueError), ({"keep_alive": 70000}, ValueError),
-    ({"keep_alive": "60"}, TypeError), ({"version": 3}, ValueError), ({"session": 7}, ValueError),
-    ({"connect_timeout": "1"}, TypeError), ({"connect_timeout": -1}, ValueError), ({"connect_timeout": 0}, tern.UsageError),
-    ({"ack": "never"}, ValueError), ({"colour": "red"}, TypeError), ({"outbox_bytes": 0}, tern.UsageError),
-    ({"inflight_maximum": 0}, tern.UsageError), ({"retry_delay": (5, 1)}, tern.UsageError), ({"headers": {"a": "b\r\nc: d"}}, tern.UsageError),
-    ({"tls": "yes"}, TypeError), ({"tls": tern.TLS(ciphers="NONE-SUCH")}, tern.UsageError), ({"proxy": "ftp://x"}, tern.UsageError),
-    ({"session": tern.Session.PERSISTENT}, tern.UsageError), ({"will": tern.Will("a/#")}, tern.UsageError),
-    ({"password": 5}, TypeError), ({"drain_rate": -1.0}, (ValueError, tern.TernError)), ({"log_level": 9}, ValueError),
+    ({"client_id": "a\0b"}, ValueError),
+    ({"keep_alive": -1}, ValueError),
+    ({"keep_alive": 70000}, ValueError),
+    ({"keep_alive": "60"}, TypeError),
+    ({"version": 3}, ValueError),
+    ({"session": 7}, ValueError),
+    ({"connect_timeout": "1"}, TypeError),
+    ({"connect_timeout": -1}, ValueError),
+    ({"connect_timeout": 0}, tern.UsageError),
+    ({"ack": "never"}, ValueError),
+    ({"colour": "red"}, TypeError),
+    ({"outbox_bytes": 0}, tern.UsageError),
+    ({"inflight_maximum": 0}, tern.UsageError),
+    ({"retry_delay": (5, 1)}, tern.UsageError),
+    ({"headers": {"a": "b\r\nc: d"}}, tern.UsageError),
+    ({"tls": "yes"}, TypeError),
+    ({"tls": tern.TLS(ciphers="NONE-SUCH")}, tern.UsageError),
+    ({"proxy": "ftp://x"}, tern.UsageError),
+    ({"session": tern.Session.PERSISTENT}, tern.UsageError),
+    ({"will": tern.Will("a/#")}, tern.UsageError),
+    ({"password": 5}, TypeError),
+    ({"drain_rate": -1.0}, (ValueError, tern.TernError)),
+    ({"log_level": 9}, ValueError),
 ]
 
 
-@pytest.mark.parametrize(("options", "error"), WRONG_OPTIONS, ids=[repr(one[0])[:40] for one in WRONG_OPTIONS])
+@pytest.mark.parametrize(
+    ("options", "error"), WRONG_OPTIONS, ids=[repr(one[0])[:40] for one in WRONG_OPTIONS]
+)
 def test_wrong_options(options, error):
     with pytest.raises(error) as caught:
         tern.Client("mqtt://127.0.0.1:1", **options)
-    assert next(iter(options)).split("_")[0] in str(caught.value) or isinstance(caught.value, ValueError)
+    assert next(iter(options)).split("_")[0] in str(caught.value) or isinstance(
+        caught.value, ValueError
+    )
 
 
-@pytest.mark.parametrize("url", ["", "x", "ftp://a", "mqtt://", "mqtt://a:99999", "mqtt://[::1", "mqtt://a b", 5])
+@pytest.mark.parametrize(
+    "url", ["", "x", "ftp://a", "mqtt://", "mqtt://a:99999", "mqtt://[::1", "mqtt://a b", 5]
+)
 def test_wrong_urls(url):
     with pytest.raises((tern.UsageError, TypeError)):
         tern.Client(url)
 
 
 WRONG_CALLS = [
-    (lambda c: c.publish("a/+", "x"), tern.UsageError), (lambda c: c.publish("", "x"), tern.UsageError),
-    (lambda c: c.publish("a\0b", "x"), tern.UsageError), (lambda c: c.publish("a", 5), TypeError), (lambda c: c.publish("a", None), TypeError),
-    (lambda c: c.publish("a", "x", qos=3), ValueError), (lambda c: c.publish("a", "x", qos=-1), ValueError),
-    (lambda c: c.publish("a", "x", qos="1"), ValueError), (lambda c: c.publish("a" * 65536, "x"), tern.UsageError),
-    (lambda c: c.publish(5, "x"), (TypeError, AttributeError)), (lambda c: c.publish(b"a", "x"), (TypeError, AttributeError)),
+    (lambda c: c.publish("a/+", "x"), tern.UsageError),
+    (lambda c: c.publish("", "x"), tern.UsageError),
+    (lambda c: c.publish("a\0b", "x"), tern.UsageError),
+    (lambda c: c.publish("a", 5), TypeError),
+    (lambda c: c.publish("a", None), TypeError),
+    (lambda c: c.publish("a", "x", qos=3), ValueError),
+    (lambda c: c.publish("a", "x", qos=-1), ValueError),
+    (lambda c: c.publish("a", "x", qos="1"), ValueError),
+    (lambda c: c.publish("a" * 65536, "x"), tern.UsageError),
+    (lambda c: c.publish(5, "x"), (TypeError, AttributeError)),
+    (lambda c: c.publish(b"a", "x"), (TypeError, AttributeError)),
     (lambda c: c.publish("\ud800", "x"), UnicodeEncodeError),
     (lambda c: c.publish("a", "x", properties=tern.Properties(expiry=-1)), ValueError),
     (lambda c: c.publish("a", "x", properties=tern.Properties(content_type="a\0")), ValueError),
-    (lambda c: c.publish("a", "x", properties=tern.Properties(response_topic="a/#")), tern.UsageError),
-    (lambda c: c.subscribe("a/#/b"), tern.UsageError), (lambda c: c.subscribe([]), tern.UsageError), (lambda c: c.subscribe("a", qos=3), tern.UsageError),
-    (lambda c: c.subscribe("a", colour=True), TypeError), (lambda c: c.subscribe(5), TypeError),
+    (
+        lambda c: c.publish("a", "x", properties=tern.Properties(response_topic="a/#")),
+        tern.UsageError,
+    ),
+    (lambda c: c.subscribe("a/#/b"), tern.UsageError),
+    (lambda c: c.subscribe([]), tern.UsageError),
+    (lambda c: c.subscribe("a", qos=3), tern.UsageError),
+    (lambda c: c.subscribe("a", colour=True), TypeError),
+    (lambda c: c.subscribe(5), TypeError),
     (lambda c: c.subscribe("a", retained_if_new=True, retained_never=True), tern.UsageError),
-    (lambda c: c.unsubscribe("a/#/b"), tern.UsageError), (lambda c: c.set_handler("a/#/b", print), tern.UsageError),
-    (lambda c: c.disconnect(0x02), tern.UsageError), (lambda c: c.connect(), tern.StateError),
-    (lambda c: c.configure("nonsense"), tern.UsageError), (lambda c: c.publish_many([("a", 5)]), TypeError), (lambda c: c.publish_many([5]), TypeError),
+    (lambda c: c.unsubscribe("a/#/b"), tern.UsageError),
+    (lambda c: c.set_handler("a/#/b", print), tern.UsageError),
+    (lambda c: c.disconnect(0x02), tern.UsageError),
+    (lambda c: c.connect(), tern.StateError),
+    (lambda c: c.configure("nonsense"), tern.UsageError),
+    (lambda c: c.publish_many([("a", 5)]), TypeError),
+    (lambda c: c.publish_many([5]), TypeError),
 ]
 
 
@@ -336,9 +410,19 @@ def test_wrong_calls(client, call, error):
 
 
 CALLS = [
-    lambda c: c.publish("a", "x"), lambda c: c.publish("a", "x", properties=tern.Properties(expiry=1)), lambda c: c.publish_many([("a", "x")]),
-    lambda c: c.subscribe("a"), lambda c: c.unsubscribe("a"), lambda c: c.connect(), lambda c: c.disconnect(), lambda c: c.reconnect(),
-    lambda c: c.retry(), lambda c: c.flush(), lambda c: c.receive(1), lambda c: c.set_handler("a", print), lambda c: c.configure("mqtt://a"),
+    lambda c: c.publish("a", "x"),
+    lambda c: c.publish("a", "x", properties=tern.Properties(expiry=1)),
+    lambda c: c.publish_many([("a", "x")]),
+    lambda c: c.subscribe("a"),
+    lambda c: c.unsubscribe("a"),
+    lambda c: c.connect(),
+    lambda c: c.disconnect(),
+    lambda c: c.reconnect(),
+    lambda c: c.retry(),
+    lambda c: c.flush(),
+    lambda c: c.receive(1),
+    lambda c: c.set_handler("a", print),
+    lambda c: c.configure("mqtt://a"),
 ]
 
 
@@ -368,7 +452,11 @@ def test_callbacks_may_raise(client, topic, monkeypatch, caplog):
     assert "ZeroDivisionError" in caplog.text
     client.on_error = taken.append
     client.publish(topic, "2", qos=1)
-    assert wait_until(lambda: taken) and isinstance(taken[0], ZeroDivisionError) and len(unraisable) == 1
+    assert (
+        wait_until(lambda: taken)
+        and isinstance(taken[0], ZeroDivisionError)
+        and len(unraisable) == 1
+    )
     client.on_event = client.on_delivery = lambda _: 1 / 0
     client.publish(topic, "3", qos=1).wait(PATIENCE)
     assert wait_until(lambda: len(taken) >= 3 and len(got) == 3)
@@ -386,8 +474,13 @@ def test_nobody_keeps_a_client(broker, topic):
 
 
 def test_log_records(broker, caplog):
-    with caplog.at_level(logging.INFO, "tern"), tern.Client(broker.url, log_level=tern.LogLevel.INFO):
-        assert wait_until(lambda: any("connected to" in record.message for record in caplog.records))
+    with (
+        caplog.at_level(logging.INFO, "tern"),
+        tern.Client(broker.url, log_level=tern.LogLevel.INFO),
+    ):
+        assert wait_until(
+            lambda: any("connected to" in record.message for record in caplog.records)
+        )
 
 
 def test_many_threads(client, topic):
@@ -422,7 +515,13 @@ def test_delivery_handler(client, topic):
 
 
 def run(program, *arguments, **more):
-    return subprocess.run([sys.executable, "-X", "dev", "-c", program, *arguments], capture_output=True, text=True, timeout=60, **more)
+    return subprocess.run(
+        [sys.executable, "-X", "dev", "-c", program, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        **more,
+    )
 
 
 def test_the_end_of_the_interpreter(broker, topic):
@@ -450,7 +549,9 @@ except KeyboardInterrupt:
     print("interrupted", flush=True)
 client.close()
 """
-    process = subprocess.Popen([sys.executable, "-c", program, broker.url], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, broker.url], stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout.readline() == "ready\n"
     started = time.monotonic()
     process.send_signal(signal.SIGINT)

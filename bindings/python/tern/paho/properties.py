@@ -5,13 +5,13 @@ SPDX-License-Identifier: Apache-2.0
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Tuple
+from typing import Any
 
 from . import MQTTException
 from .packettypes import PacketTypes as P
 
 _MOST = {"byte": 255, "two": 0xFFFF, "four": 0xFFFFFFFF, "variable": 268435455}
-_TABLE: Dict[str, Tuple[int, str, List[int]]] = {
+_TABLE: dict[str, tuple[int, str, list[int]]] = {
     "PayloadFormatIndicator": (1, "byte", [P.PUBLISH, P.WILLMESSAGE]),
     "MessageExpiryInterval": (2, "four", [P.PUBLISH, P.WILLMESSAGE]),
     "ContentType": (3, "text", [P.PUBLISH, P.WILLMESSAGE]),
@@ -69,7 +69,7 @@ class Properties:
     def __delattr__(self, name: str) -> None:
         object.__delattr__(self, name.replace(" ", ""))
 
-    def names(self) -> List[str]:
+    def names(self) -> list[str]:
         """Those that are set."""
         return [name for name in _TABLE if name in self.__dict__]
 
@@ -82,7 +82,7 @@ class Properties:
         for name in self.names():
             object.__delattr__(self, name)
 
-    def json(self) -> Dict[str, Any]:
+    def json(self) -> dict[str, Any]:
         """Those that are set, as a dictionary; binary ones in hexadecimal."""
         return {name: value.hex() if isinstance(value, bytes) else value
                 for name, value in ((name, getattr(self, name)) for name in self.names())}

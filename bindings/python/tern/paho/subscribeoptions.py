@@ -3,7 +3,6 @@
 SPDX-License-Identifier: Apache-2.0
 """
 
-from typing import Dict
 
 
 class SubscribeOptions:
@@ -19,7 +18,7 @@ class SubscribeOptions:
         self.QoS, self.noLocal, self.retainAsPublished = qos, noLocal, retainAsPublished
         self.retainHandling = retainHandling
 
-    def json(self) -> Dict[str, int]:
+    def json(self) -> dict[str, int]:
         """The options as a dictionary."""
         return dict(self.__dict__)
 

@@ -1,0 +1,445 @@
+"""How keyword options, and messages with properties, become those of the C library.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional
+
+from ._ffi import c, held
+from .enums import Jitter, OutboxPolicy, Session, Version
+from .errors import make_error
+from .message import Properties, as_bytes
+from .options import TLS, Will
+
+
+class Handle:
+    """An options object of Tern's that is freed with this."""
+
+    def __init__(self, kind: str) -> None:
+        self.pointer = ctypes.c_void_p()
+        self._free = getattr(held, f"tern_{kind}_options_free")
+        rc = getattr(held, f"tern_{kind}_options_new")(ctypes.byref(self.pointer))
+        if rc != 0:
+            raise make_error(rc)
+
+    def __enter__(self) -> ctypes.c_void_p:
+        return self.pointer
+
+    def __exit__(self, *_: object) -> None:
+        self._free(self.pointer)
+        self.pointer = ctypes.c_void_p()
+
+
+def milliseconds(name: str, seconds: Optional[float], none: int = 0) -> int:
+    """Seconds as Tern takes them; `none` for None."""
+    if seconds is None:
+        return none
+    if not isinstance(seconds, (int, float)) or isinstance(seconds, bool):
+        raise TypeError(f"{name}: seconds are needed, not {type(seconds).__name__}")
+    if not 0 <= seconds <= 4294967:
+        raise ValueError(f"{name}: 0 to 4,294,967 seconds are possible, not {seconds}")
+    return max(1, round(seconds * 1000)) if seconds > 0 else 0
+
+
+def c_text(name: str, value: Any) -> Optional[bytes]:
+    if value is None:
+        return None
+    if hasattr(value, "__fspath__"):
+        value = value.__fspath__()
+    if isinstance(value, str):
+        value = value.encode()
+    if not isinstance(value, bytes):
+        raise TypeError(f"{name}: str is needed, not {type(value).__name__}")
+    if b"\0" in value:
+        raise ValueError(f"{name}: holds a NUL character")
+    return value
+
+
+def c_number(name: str, value: Any, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name}: an integer is needed, not {type(value).__name__}")
+    if not 0 <= value <= most:
+        raise ValueError(f"{name}: 0 to {most:,} are possible, not {value}")
+    return value
+
+
+def set_option(name: str, function: str, pointer: Any, *arguments: Any) -> None:
+    rc = getattr(held, function)(pointer, *arguments)
+    if rc != 0:
+        raise make_error(rc, f"{name}: {held.tern_strerror(rc).decode()}")
+
+
+U16, U32, SIZE = 0xFFFF, 0xFFFFFFFF, 2 ** (8 * ctypes.sizeof(ctypes.c_size_t)) - 1
+
+_CLIENT_NUMBERS = {
+    "inflight_maximum": U16,
+    "receive_maximum": U16,
+    "topic_alias_maximum": U16,
+    "maximum_packet_size": U32,
+    "inbound_limit": SIZE,
+    "filters_per_subscribe": U16,
+}
+_CONNECTION_FLAGS = {
+    "environment_proxy": "environment_proxy",
+    "problem_information": "request_problem_information",
+    "response_information": "request_response_information",
+    "retry_refused": "retry_refused",
+    "tcp_no_delay": "tcp_no_delay",
+}
+
+
+def apply_client(pointer: Any, o: Mapping[str, Any]) -> None:
+    """Sets what is fixed for a client's life."""
+    if o.get("client_id"):
+        set_option(
+            "client_id",
+            "tern_client_options_set_client_id",
+            pointer,
+            c_text("client_id", o["client_id"]),
+        )
+    for name, most in _CLIENT_NUMBERS.items():
+        if name in o:
+            set_option(
+                name, f"tern_client_options_set_{name}", pointer, c_number(name, o[name], most)
+            )
+    if "outbox_bytes" in o or "outbox_messages" in o:
+        set_option(
+            "outbox_bytes",
+            "tern_client_options_set_outbox_limits",
+            pointer,
+            c_number("outbox_bytes", o.get("outbox_bytes", 64 << 20), SIZE),
+            c_number("outbox_messages", o.get("outbox_messages", 0), SIZE),
+        )
+    policy = OutboxPolicy(o.get("outbox_policy", OutboxPolicy.REJECT))
+    if policy != OutboxPolicy.BLOCK:  # that one waits in Python, where Ctrl-C reaches it
+        set_option(
+            "outbox_policy", "tern_client_options_set_outbox_policy", pointer, int(policy), 0
+        )
+    if o.get("drain_rate") is not None:
+        interval, messages = milliseconds("drain_rate", 1.0), float(o["drain_rate"])
+        while messages != int(messages) and interval < 100000:
+            interval, messages = interval * 10, messages * 10
+        set_option(
+            "drain_rate", "tern_client_options_set_drain_rate", pointer, int(messages), interval
+        )
+    if o.get("compression") is not None:
+        set_option(
+            "compression", "tern_client_options_set_compression", pointer, o["compression"].pointer
+        )
+
+
+def _apply_will(pointer: Any, will: Will) -> None:
+    message = make_message(
+        will.topic,
+        as_bytes(will.payload, "will.payload"),
+        flags_of(will.qos, will.retain),
+        will.properties,
+    )
+    try:
+        set_option(
+            "will",
+            "tern_connection_options_set_will",
+            pointer,
+            message,
+            c_number("will.delay", will.delay, U32),
+        )
+    finally:
+        held.tern_message_unref(message)
+
+
+def apply_connection(pointer: Any, servers: Sequence[str], o: Mapping[str, Any]) -> None:
+    """Sets how to connect."""
+    for url in servers:
+        _add_server(pointer, url)
+    if o.get("username") is not None or o.get("password") is not None:
+        password = o.get("password")
+        secret = None if password is None else as_bytes(password, "password")
+        set_option(
+            "username",
+            "tern_connection_options_set_credentials",
+            pointer,
+            c_text("username", o.get("username")),
+            secret,
+            len(secret or b""),
+        )
+    if "keep_alive" in o:
+        set_option(
+            "keep_alive",
+            "tern_connection_options_set_keep_alive",
+            pointer,
+            c_number("keep_alive", o["keep_alive"], U16),
+        )
+    if "version" in o:
+        set_option(
+            "version", "tern_connection_options_set_version", pointer, int(Version(o["version"]))
+        )
+    if "connect_timeout" in o:
+        set_option(
+            "connect_timeout",
+            "tern_connection_options_set_connect_timeout",
+            pointer,
+            milliseconds("connect_timeout", o["connect_timeout"]),
+        )
+    if "session" in o or "session_expiry" in o:
+        session = Session(o.get("session", Session.PROCESS))
+        set_option(
+            "session",
+            "tern_connection_options_set_session",
+            pointer,
+            int(session),
+            c_number("session_expiry", o.get("session_expiry", 3600), U32),
+        )
+    if o.get("will") is not None:
+        _apply_will(pointer, o["will"])
+    for name, value in o.get("connect_properties", ()):
+        set_option(
+            "connect_properties",
+            "tern_connection_options_add_user_property",
+            pointer,
+            c_text("connect_properties", name),
+            c_text("connect_properties", value),
+        )
+    for option, setter in _CONNECTION_FLAGS.items():
+        if option in o:
+            set_option(
+                option, f"tern_connection_options_set_{setter}", pointer, int(bool(o[option]))
+            )
+    _apply_retries(pointer, o)
+    _apply_ways(pointer, o)
+
+
+def _apply_retries(pointer: Any, o: Mapping[str, Any]) -> None:
+    if "retry_delay" in o or "retry_jitter" in o:
+        base, most = o.get("retry_delay", (1.0, 60.0))
+        jitter = Jitter(o.get("retry_jitter", Jitter.PROPORTIONAL))
+        set_option(
+            "retry_delay",
+            "tern_connection_options_set_retry_delay",
+            pointer,
+            milliseconds("retry_delay", base),
+            milliseconds("retry_delay", most),
+            int(jitter),
+        )
+    if "retry_limit" in o or "stable_after" in o:
+        set_option(
+            "retry_limit",
+            "tern_connection_options_set_retry_limit",
+            pointer,
+            c_number("retry_limit", o.get("retry_limit", 0), U32),
+            milliseconds("stable_after", o.get("stable_after", 10.0)),
+        )
+
+
+def _apply_ways(pointer: Any, o: Mapping[str, Any]) -> None:
+    if o.get("proxy") is not None:
+        set_option(
+            "proxy", "tern_connection_options_set_proxy", pointer, c_text("proxy", o["proxy"])
+        )
+    for name, value in o.get("headers", {}).items():
+        set_option(
+            "headers",
+            "tern_connection_options_add_header",
+            pointer,
+            c_text("headers", name),
+            c_text("headers", value),
+        )
+    if o.get("local_address") is not None or o.get("local_interface") is not None:
+        set_option(
+            "local_address",
+            "tern_connection_options_set_local",
+            pointer,
+            c_text("local_address", o.get("local_address")),
+            c_text("local_interface", o.get("local_interface")),
+        )
+    if "tcp_keep_alive" in o:
+        set_option(
+            "tcp_keep_alive",
+            "tern_connection_options_set_tcp_keep_alive",
+            pointer,
+            *(c_number("tcp_keep_alive", value, U32) for value in o["tcp_keep_alive"]),
+        )
+    if o.get("tls") is not None:
+        with Handle("tls") as tls:
+            apply_tls(tls, o["tls"])
+            set_option("tls", "tern_connection_options_set_tls", pointer, tls)
+
+
+def _add_server(pointer: Any, url: str) -> None:
+    text = c_text("server", url)
+    rc = held.tern_connection_options_add_server(pointer, text)
+    if rc == 0:
+        return
+    buffer = ctypes.create_string_buffer(300)
+    held.tern_url_error(text, buffer, len(buffer))
+    raise make_error(rc, buffer.value.decode(errors="replace") or None)
+
+
+def _pem(name: str, value: Any) -> bytes:
+    return value.encode() if isinstance(value, str) else as_bytes(value, name)
+
+
+_TLS_TEXTS: list[tuple[str, str]] = [
+    ("ca_file", "add_ca_file"),
+    ("ca_directory", "add_ca_directory"),
+    ("crl_file", "add_crl_file"),
+    ("key_password", "set_key_password"),
+    ("key_uri", "set_key_uri"),
+    ("verified_name", "set_verified_name"),
+    ("groups", "set_groups"),
+    ("server_name", "set_server_name"),
+    ("key_log_file", "set_key_log_file"),
+]
+
+
+def apply_tls(pointer: Any, tls: TLS) -> None:
+    """Sets how TLS goes."""
+    if not isinstance(tls, TLS):
+        raise TypeError(f"tls: a tern.TLS is needed, not {type(tls).__name__}")
+    for name, setter in _TLS_TEXTS:
+        value = getattr(tls, name)
+        if value is not None:
+            set_option(
+                f"tls.{name}", f"tern_tls_options_{setter}", pointer, c_text(f"tls.{name}", value)
+            )
+    if tls.ca is not None:
+        set_option(
+            "tls.ca",
+            "tern_tls_options_add_ca",
+            pointer,
+            _pem("tls.ca", tls.ca),
+            len(_pem("tls.ca", tls.ca)),
+        )
+    if tls.certificate_file is not None or tls.key_file is not None:
+        set_option(
+            "tls.certificate_file",
+            "tern_tls_options_set_certificate_file",
+            pointer,
+            c_text("tls.certificate_file", tls.certificate_file),
+            c_text("tls.key_file", tls.key_file),
+        )
+    if tls.certificate is not None or tls.key is not None:
+        certificate, key = (
+            _pem("tls.certificate", tls.certificate or b""),
+            _pem("tls.key", tls.key or b""),
+        )
+        set_option(
+            "tls.certificate",
+            "tern_tls_options_set_certificate",
+            pointer,
+            certificate,
+            len(certificate),
+            key,
+            len(key),
+        )
+    if tls.psk is not None:
+        identity, secret = tls.psk
+        set_option(
+            "tls.psk",
+            "tern_tls_options_set_psk",
+            pointer,
+            c_text("tls.psk", identity),
+            secret,
+            len(secret),
+        )
+    if tls.ocsp_stapling:
+        set_option("tls.ocsp_stapling", "tern_tls_options_set_ocsp_stapling", pointer, 1)
+    if tls.verification is not None:
+        set_option(
+            "tls.verification", "tern_tls_options_set_verification", pointer, int(tls.verification)
+        )
+    if tls.minimum_version is not None:
+        set_option(
+            "tls.minimum_version",
+            "tern_tls_options_set_minimum_version",
+            pointer,
+            int(tls.minimum_version),
+        )
+    if tls.ciphers is not None or tls.suites is not None:
+        set_option(
+            "tls.ciphers",
+            "tern_tls_options_set_ciphers",
+            pointer,
+            c_text("tls.ciphers", tls.ciphers),
+            c_text("tls.suites", tls.suites),
+        )
+    if tls.alpn is not None:
+        set_option(
+            "tls.alpn", "tern_tls_options_set_alpn", pointer, c_text("tls.alpn", ",".join(tls.alpn))
+        )
+    if not tls.resumption:
+        set_option("tls.resumption", "tern_tls_options_set_resumption", pointer, 0)
+
+
+# ---- messages with properties ----
+
+
+def flags_of(
+    qos: int, retain: bool, compress: Optional[bool] = None, lose_properties: bool = False
+) -> int:
+    """The flags of a publish. Raises ValueError for a QoS that does not exist."""
+    if qos not in (0, 1, 2):
+        raise ValueError(f"qos: 0, 1 and 2 are possible, not {qos!r}")
+    flags = (
+        int(qos)
+        | (c.TERN_RETAIN if retain else 0)
+        | (c.TERN_LOSE_PROPERTIES if lose_properties else 0)
+    )
+    if compress is None:
+        return flags
+    return flags | (c.TERN_COMPRESS if compress else c.TERN_UNCOMPRESSED)
+
+
+def _set_properties(message: Any, p: Properties) -> None:
+    def call(name: str, function: str, *arguments: Any) -> None:
+        set_option(f"properties.{name}", f"tern_message_{function}", message, *arguments)
+
+    if p.payload_format is not None:
+        call(
+            "payload_format",
+            "set_payload_format",
+            c_number("properties.payload_format", p.payload_format, 1),
+        )
+    if p.expiry is not None:
+        call("expiry", "set_expiry", c_number("properties.expiry", p.expiry, U32))
+    if p.content_type is not None:
+        call("content_type", "set_content_type", c_text("properties.content_type", p.content_type))
+    if p.response_topic is not None:
+        call(
+            "response_topic",
+            "set_response_topic",
+            c_text("properties.response_topic", p.response_topic),
+        )
+    if p.correlation_data is not None:
+        call(
+            "correlation_data", "set_correlation_data", p.correlation_data, len(p.correlation_data)
+        )
+    for name, value in p.user_properties:
+        call(
+            "user_properties",
+            "add_user_property",
+            c_text("properties.user_properties", name),
+            c_text("properties.user_properties", value),
+        )
+
+
+def make_message(
+    topic: str, payload: bytes, flags: int, properties: Optional[Properties]
+) -> ctypes.c_void_p:
+    """A message of Tern's with properties; the caller's to unref."""
+    message = ctypes.c_void_p()
+    rc = held.tern_message_new(
+        ctypes.byref(message), c_text("topic", topic), payload, len(payload), flags
+    )
+    if rc != 0:
+        raise make_error(rc, f"topic {topic!r}: {held.tern_strerror(rc).decode()}")
+    try:
+        if properties is not None:
+            _set_properties(message, properties)
+    except BaseException:
+        held.tern_message_unref(message)
+        raise
+    return message

@@ -1,0 +1,212 @@
+"""What tern.Client and tern.aio.Client have in common: options, handlers, questions, callbacks.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Callable, Optional
+
+from ._core import Core, report
+from ._ffi import held
+from .enums import Cause, Limit, Outcome
+from .errors import ClosedError
+from .event import Event
+from .message import Message
+from .options import Options
+from .outcomes import Delivery
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+Handler = Callable[[Message], Any]
+
+
+class PublicationBase:
+    """A published message: what became of it can be asked."""
+
+    __slots__ = ("_client", "id")
+
+    def __init__(self, client: ClientBase, message_id: int) -> None:
+        self._client = client
+        self.id = message_id
+
+    @property
+    def outcome(self) -> Outcome:
+        """What became of it so far; Outcome.PENDING where nothing did yet."""
+        key = self._client._core.settled.find(self.id)
+        return Outcome.PENDING if key is None else Outcome(key[0])
+
+    @property
+    def cause(self) -> Cause:
+        """Why the outcome is NOT_SENT or UNKNOWN."""
+        key = self._client._core.settled.find(self.id)
+        return Cause.NONE if key is None else Cause(key[1])
+
+    @property
+    def reason_code(self) -> int:
+        """The broker's reason code; -1 where it sent none."""
+        key = self._client._core.settled.find(self.id)
+        return -1 if key is None else key[2]
+
+    @property
+    def done(self) -> bool:
+        """Whether it has its outcome."""
+        return self._client._core.settled.find(self.id) is not None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__module__}.Publication {self.id} {self.outcome.name}>"
+
+
+class ClientBase:
+    """A client but for its way of waiting."""
+
+    #: What a callback may raise without ending whoever calls it.
+    _TAKEN: type[BaseException] = BaseException
+
+    def __init__(self, servers: Sequence[str], options: Options) -> None:
+        unknown = set(options) - set(Options.__annotations__)
+        if unknown:
+            raise TypeError(f"unknown option: {', '.join(sorted(unknown))}")
+        self._servers = list(servers)
+        self._options: dict[str, Any] = dict(options)
+        self._limit: int = self._options.get("receive_limit", 10000)
+        self._handlers: dict[int, Handler] = {}
+        self._filters: dict[str, int] = {}
+        self._lock = threading.Lock()
+        self._receiving = False
+        self._waiting = 0
+        self.on_message: Optional[Handler] = None
+        """Called with messages that no filter's handler takes."""
+        self.on_event: Optional[Callable[[Event], Any]] = None
+        """Called with what happens to the connection."""
+        self.on_delivery: Optional[Callable[[Delivery], Any]] = None
+        """Called with the outcomes of published messages, a range of ids at a time."""
+        self.on_error: Optional[Callable[[BaseException], Any]] = None
+        """Called with what a callback raised; without it sys.unraisablehook and the logger are."""
+        self._core = Core(self, self._servers, self._options)
+
+    # ---- the connection ----
+
+    def configure(self, *servers: str, **options: Unpack[Options]) -> None:
+        """Replaces how to connect; takes effect at the next attempt.
+
+        Options that are not given keep their values; those that are fixed for a client's life (ids,
+        limits, the outbox) are not looked at.
+        """
+        changed = {**self._options, **options}
+        self._core.configure(list(servers) or self._servers, changed)
+        self._servers, self._options = list(servers) or self._servers, changed
+
+    def retry(self) -> None:
+        """Ends the wait for the next attempt."""
+        self._core.check(held.tern_client_retry(self._core.handle))
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection now."""
+        return bool(held.tern_client_connected(self._core.handle) == 1)
+
+    @property
+    def client_id(self) -> str:
+        """The client id in use: the one that was set, else the server's."""
+        buffer = ctypes.create_string_buffer(65536)
+        self._core.check(held.tern_client_id(self._core.handle, buffer, len(buffer)))
+        return buffer.value.decode()
+
+    def limit(self, limit: Limit) -> int:
+        """What was agreed on at the last CONNACK; -1 for unknown limits."""
+        value = ctypes.c_int64()
+        self._core.check(held.tern_client_limit(self._core.handle, int(limit), ctypes.byref(value)))
+        return value.value
+
+    @property
+    def statistics(self) -> dict[str, int]:
+        """Counters and gauges by name (docs/statistics.md)."""
+        result, value = {}, ctypes.c_uint64()
+        for index in range(held.tern_stat_count()):
+            name = held.tern_stat_name(index)
+            if held.tern_client_stat(self._core.handle, name, ctypes.byref(value)) == 0:
+                result[name.decode()] = value.value
+        return result
+
+    # ---- handlers ----
+
+    def on(self, filter: str) -> Callable[[Handler], Handler]:
+        """Decorator: the function is called with messages whose topic matches.
+
+        It subscribes nothing.
+        """
+
+        def decorate(handler: Handler) -> Handler:
+            self.set_handler(filter, handler)
+            return handler
+
+        return decorate
+
+    def set_handler(self, filter: str, handler: Optional[Handler]) -> None:
+        """Sets who is called with messages whose topic matches a filter; None removes it.
+
+        Where several filters match, each handler is called. (MQTT 5 section 4.7)
+        """
+        with self._lock:
+            if handler is None:
+                self._core.set_filter(filter, 0)
+                self._handlers.pop(self._filters.pop(filter), None)
+                return
+            number = self._filters.get(filter)
+            if number is None:
+                used = self._handlers
+                number = next(n for n in range(1, len(used) + 2) if n not in used)
+                self._core.set_filter(filter, number)
+                self._filters[filter] = number
+            self._handlers[number] = handler
+
+    # ---- what the core tells ----
+
+    def _on_message(self, who: int, message: Message) -> bool:
+        handler = self._handlers.get(who) if who else self.on_message
+        if handler is not None:
+            try:
+                handler(message)
+            except self._TAKEN as error:
+                self._on_error(error)
+        elif who == 0 and (self._receiving or not self._handlers):
+            self._core.queue.append(message)
+            self._queued()
+            return False
+        return True
+
+    def _queued(self) -> None:
+        """A message waits in the core's queue."""
+        raise NotImplementedError
+
+    def _call(self, callback: Optional[Callable[[Any], Any]], value: Any) -> None:
+        if callback is not None:
+            try:
+                callback(value)
+            except self._TAKEN as error:
+                self._on_error(error)
+
+    def _on_event(self, event: Event) -> None:
+        self._call(self.on_event, event)
+
+    def _on_delivery(self, first: int, last: int, outcome: int, cause: int, reason: int) -> None:
+        if self.on_delivery is not None:
+            told = Delivery(first, last, Outcome(outcome), Cause(cause), reason)
+            self._call(self.on_delivery, told)
+
+    def _on_error(self, error: BaseException) -> None:
+        what = f"{type(self).__module__}.{type(self).__name__}"
+        if self.on_error is None:
+            # A callback cannot know that its client is being closed at this moment.
+            if not (self._core.closed and isinstance(error, ClosedError)):
+                report(error, f"a callback of {what}")
+            return
+        try:
+            self.on_error(error)
+        except self._TAKEN as second:
+            report(second, f"on_error of {what}")
