@@ -86,7 +86,7 @@ class ClientBase:
         self.on_delivery: Optional[Callable[[Delivery], Any]] = None
         """Called with the outcomes of published messages, a range of ids at a time."""
         self.on_error: Optional[Callable[[BaseException], Any]] = None
-        """Called with what a callback raised; without it sys.unraisablehook and the logger are."""
+        """Called with what a callback raised; without it sys.unraisablehook is."""
         self._core = Core(self, self._servers, self._options)
 
     # ---- the connection ----

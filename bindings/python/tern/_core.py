@@ -12,7 +12,6 @@ import ctypes
 import itertools
 import logging
 import struct
-import sys
 import threading
 import time
 import weakref
@@ -147,6 +146,7 @@ class Core:
                 raise make_error(rc)
             self.handle, self.feed = client, feed
             self._finalizer = weakref.finalize(self, _release, client.value, feed.value)
+            self._finalizer.atexit = False  # its owner may still read
         except BaseException:
             if client.value is None:
                 held.tern_feed_free(feed)
@@ -455,16 +455,17 @@ class Gate:
         return self._lock.acquire(timeout=-1 if timeout is None else timeout)
 
 
+_VOID = ctypes.CFUNCTYPE(None)
+
+
 def report(error: BaseException, what: str) -> None:
-    """An error that a callback raised and nobody takes."""
-    LOG.error("%s raised %s: %s", what, type(error).__name__, error, exc_info=error)
-    sys.unraisablehook(_Unraisable(type(error), error, error.__traceback__, what, None))  # type: ignore[arg-type]
+    """Gives an error that a callback raised, and nobody takes, to sys.unraisablehook."""
+    traceback = error.__traceback__
 
+    def raising() -> None:
+        raise error
 
-@dataclass
-class _Unraisable:
-    exc_type: type
-    exc_value: BaseException
-    exc_traceback: Any
-    err_msg: str
-    object: Any
+    # The hook's arguments can be made by the interpreter alone; ctypes has it make them.
+    raising.__qualname__ = what
+    _VOID(raising)()
+    error.__traceback__ = traceback  # without the frame above, which refers to the error

@@ -75,8 +75,7 @@ class Client(ClientBase):
                 print(message.topic, message.text)
 
     Methods may be called from any thread, and in callbacks. Callbacks run on the client's own
-    thread, one at a time; what they raise goes to `on_error`, else to sys.unraisablehook and the
-    logger "tern".
+    thread, one at a time; what they raise goes to `on_error`, else to sys.unraisablehook.
     """
 
     def __init__(self, *servers: str, **options: Unpack[Options]) -> None:
