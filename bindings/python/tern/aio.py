@@ -22,10 +22,10 @@ from ._apply import flags_of
 from ._base import ClientBase, PublicationBase
 from ._core import TokenResult
 from ._ffi import c, held
-from .errors import ClosedError, TernError, TimeoutError, make_error
+from .errors import ClosedError, OutboxFullError, TimeoutError, make_error
 from .message import Message, Payload, Properties, as_bytes
 from .options import Options
-from .outcomes import Key
+from .outcomes import GOOD, Key
 from .requests import (
     Subscribe,
     failure_of,
@@ -51,9 +51,9 @@ class Publication(PublicationBase):
 
     async def wait(self) -> Publication:
         """Waits for the outcome. Cancelling the wait leaves the message alone."""
-        error = outcome_error(self.id, await self._client._settled(self.id))
-        if error is not None:
-            raise error
+        key = await self._client._settled(self.id)
+        if key[0] not in GOOD:
+            raise outcome_error(self.id, key)
         return self
 
     def __await__(self) -> Generator[Any, None, Publication]:
@@ -181,16 +181,17 @@ class Client(ClientBase):
                     lose_properties=lose_properties,
                 )
                 break
-            except TernError as error:
-                if error.code != c.TERN_E_OUTBOX_FULL:
-                    raise
-            await self._room()
+            except OutboxFullError:
+                await self._room()
         if qos == 0:
             self._hasty += 1
             if self._hasty % FAIR == 0:
                 await asyncio.sleep(0)
             return publication
-        return await publication
+        key = await self._settled(publication.id)
+        if key[0] not in GOOD:
+            raise outcome_error(publication.id, key)
+        return publication
 
     def publish_nowait(
         self,
@@ -403,10 +404,13 @@ class Client(ClientBase):
         key = self._core.settled.wait(message_id, waiter)
         if key is not None:
             return key
+        self._waiting += 1
+        if not self._reading:
+            self._resume()
         try:
-            result: Key = await self._awaited(future)
-            return result
+            return await future
         finally:
+            self._waiting -= 1
             if future.cancelled():
                 self._core.settled.forget(message_id, waiter)
 

@@ -29,7 +29,7 @@ from .enums import OutboxPolicy
 from .errors import ClosedError, TernError, TimeoutError, WouldDeadlockError, make_error
 from .message import Message, Payload, Properties, as_bytes
 from .options import Options
-from .outcomes import Key
+from .outcomes import GOOD, Key
 from .requests import (
     Subscribe,
     failure_of,
@@ -57,9 +57,8 @@ class Publication(PublicationBase):
         the outcome is none of those two.
         """
         key = self._client._wait_settled(self.id, timeout)
-        error = outcome_error(self.id, key)
-        if error is not None:
-            raise error
+        if key[0] not in GOOD:
+            raise outcome_error(self.id, key)
         return self
 
 
@@ -260,7 +259,7 @@ class Client(ClientBase):
                 else:
                     self._core.check(rc)
             except TernError as error:
-                error.accepted = ids  # type: ignore[attr-defined]
+                error.accepted = ids
                 raise
 
     # ---- subscribing ----

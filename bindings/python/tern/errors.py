@@ -12,7 +12,7 @@ from typing import Any, Optional
 
 from ._declarations import ERRORS
 from ._ffi import c, held, text
-from .enums import ErrorClass, Step
+from .enums import ErrorClass, Outcome, Step
 
 
 class TernError(Exception):
@@ -22,6 +22,11 @@ class TernError(Exception):
     wrong with the network. Two number spaces never mix: `code` is Tern's own, negative; those of
     `reason_codes` are the server's, 0 to 255.
     """
+
+    outcome: Optional[Outcome] = None
+    """Of a message that failed: what became of it."""
+    accepted: Sequence[int] = ()
+    """Of publish_many(): the ids of the messages that were accepted before the one that failed."""
 
     def __init__(
         self,

@@ -25,6 +25,7 @@ class Delivery(NamedTuple):
 
 Key = tuple[int, int, int]
 Waiter = Callable[[Key], None]
+GOOD = (int(Outcome.DELIVERED), int(Outcome.SENT))  # what raises nothing
 FORGOTTEN: Key = (int(Outcome.UNKNOWN), int(Cause.NONE), -1)
 
 
@@ -123,7 +124,7 @@ class Settled:
         self._firsts, self._lasts, self._keys = [], [], []
         good = (int(Outcome.DELIVERED), int(Cause.NONE), -1)
         for first, last, key in old:
-            plain = good if key[0] in (Outcome.DELIVERED, Outcome.SENT) else key
+            plain = good if key[0] in GOOD else key
             if self._keys and self._keys[-1] == plain and self._lasts[-1] + 1 == first:
                 self._lasts[-1] = last
             else:

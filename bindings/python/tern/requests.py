@@ -125,19 +125,16 @@ _CAUSES = {
 }
 
 
-def outcome_error(message_id: int, key: Key) -> Optional[Exception]:
+def outcome_error(message_id: int, key: Key) -> TernError:
     """The exception for an outcome that is no success."""
     outcome, cause, reason = key
-    if outcome in (Outcome.DELIVERED, Outcome.SENT):
-        return None
     if outcome == Outcome.REFUSED:
         text = f"message {message_id} was refused: {held.tern_reason_text(reason).decode()}"
         return make_error(c.TERN_E_REFUSED, text, reason_codes=[reason])
     name = _CAUSES.get(Cause(cause), "CONNECTION_LOST")
     text = f"message {message_id}: {Outcome(outcome).name} ({held.tern_cause_name(cause).decode()})"
     error = make_error(getattr(c, f"TERN_E_{name}"), text)
-    assert isinstance(error, TernError)
-    error.outcome = Outcome(outcome)  # type: ignore[attr-defined]
+    error.outcome = Outcome(outcome)
     return error
 
 

@@ -48,6 +48,8 @@ class Properties:
     """`Properties(PacketTypes.PUBLISH)`, then `properties.ContentType = "text/plain"` and so on; UserProperty takes a
     pair at a time, or a list of them."""
 
+    packetType: int
+
     def __init__(self, packetType: int) -> None:
         object.__setattr__(self, "packetType", packetType)
 
