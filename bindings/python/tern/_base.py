@@ -10,7 +10,7 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from ._core import Core, report
+from ._core import LOG, Core, report
 from ._ffi import held
 from .enums import Cause, Limit, Outcome
 from .errors import ClosedError
@@ -113,9 +113,7 @@ class ClientBase:
     @property
     def client_id(self) -> str:
         """The client id in use: the one that was set, else the server's."""
-        buffer = ctypes.create_string_buffer(65536)
-        self._core.check(held.tern_client_id(self._core.handle, buffer, len(buffer)))
-        return buffer.value.decode()
+        return self._core.client_id()
 
     def limit(self, limit: Limit) -> int:
         """What was agreed on at the last CONNACK; -1 for unknown limits."""
@@ -198,6 +196,9 @@ class ClientBase:
         if self.on_delivery is not None:
             told = Delivery(first, last, Outcome(outcome), Cause(cause), reason)
             self._call(self.on_delivery, told)
+
+    def _on_log(self, level: int, text: str) -> None:
+        LOG.log(level, "%s", text)
 
     def _on_error(self, error: BaseException) -> None:
         what = f"{type(self).__module__}.{type(self).__name__}"

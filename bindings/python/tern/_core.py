@@ -60,7 +60,7 @@ class Owner(Protocol):
         self, first: int, last: int, outcome: int, cause: int, reason: int
     ) -> None: ...
 
-    def _on_error(self, error: BaseException) -> None: ...
+    def _on_log(self, level: int, text: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -172,6 +172,12 @@ class Core:
         descriptor = ctypes.c_int()
         self.check(held.tern_client_dispatch_fd(self.handle, ctypes.byref(descriptor)))
         return descriptor.value
+
+    def client_id(self) -> str:
+        """The client id in use: the one that was set, else the server's."""
+        buffer = ctypes.create_string_buffer(65536)
+        self.check(held.tern_client_id(self.handle, buffer, len(buffer)))
+        return buffer.value.decode()
 
     # ---- errors ----
 
@@ -307,14 +313,18 @@ class Core:
             self._acked_at = now
             self.acknowledge_handled()
 
+    def acknowledge(self, message: Message) -> None:
+        """Acknowledges one message that was kept for later, in automatic mode."""
+        if message.number != 0 and not self.manual_ack:
+            held.tern_client_ack_number(self.handle, message.number, 0)
+
     def hand_over(self) -> Message:
         """Takes the first message of the queue, which acknowledges it in automatic mode.
 
         Raises IndexError.
         """
         message = self.queue.popleft()
-        if message.number != 0 and not self.manual_ack:
-            held.tern_client_ack_number(self.handle, message.number, 0)
+        self.acknowledge(message)
         return message
 
     def read(self, timeout_ms: int, wait: bool = True) -> int:
@@ -386,11 +396,8 @@ class Core:
         elif kind == TOKEN:
             self._end_token(number)
         elif kind == c.TERN_FEED_LOG:
-            LOG.log(
-                LEVELS.get(who, logging.DEBUG),
-                "%s",
-                self._data[place : place + a].decode(errors="replace"),
-            )
+            text = self._data[place : place + a].decode(errors="replace")
+            owner._on_log(LEVELS.get(who, logging.DEBUG), text)
 
     def read_nested(self, until: Callable[[], bool], timeout_ms: int) -> None:
         """In a callback: tells all but messages, which wait for their turn, until `until` says so.

@@ -1,4 +1,6 @@
-"""The API of paho-mqtt on Tern: `import tern.paho.client as mqtt` is the one line that changes. See docs/python-paho.md.
+"""The API of paho-mqtt on Tern: `import tern.paho.client as mqtt` is the one changed line.
+
+See docs/python-paho.md.
 
 SPDX-License-Identifier: Apache-2.0
 """

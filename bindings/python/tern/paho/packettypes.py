@@ -11,5 +11,21 @@ class PacketTypes:
     SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK = 8, 9, 10, 11
     PINGREQ, PINGRESP, DISCONNECT, AUTH, WILLMESSAGE = 12, 13, 14, 15, 99
     indexes = range(1, 16)
-    Names = ("reserved", "Connect", "Connack", "Publish", "Puback", "Pubrec", "Pubrel", "Pubcomp", "Subscribe", "Suback",
-             "Unsubscribe", "Unsuback", "Pingreq", "Pingresp", "Disconnect", "Auth")
+    Names = (
+        "reserved",
+        "Connect",
+        "Connack",
+        "Publish",
+        "Puback",
+        "Pubrec",
+        "Pubrel",
+        "Pubcomp",
+        "Subscribe",
+        "Suback",
+        "Unsubscribe",
+        "Unsuback",
+        "Pingreq",
+        "Pingresp",
+        "Disconnect",
+        "Auth",
+    )

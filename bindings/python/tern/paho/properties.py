@@ -28,14 +28,46 @@ _TABLE: dict[str, tuple[int, str, list[int]]] = {
     "RequestResponseInformation": (25, "byte", [P.CONNECT]),
     "ResponseInformation": (26, "text", [P.CONNACK]),
     "ServerReference": (28, "text", [P.CONNACK, P.DISCONNECT]),
-    "ReasonString": (31, "text", [P.CONNACK, P.PUBACK, P.PUBREC, P.PUBREL, P.PUBCOMP, P.SUBACK, P.UNSUBACK, P.DISCONNECT, P.AUTH]),
+    "ReasonString": (
+        31,
+        "text",
+        [
+            P.CONNACK,
+            P.PUBACK,
+            P.PUBREC,
+            P.PUBREL,
+            P.PUBCOMP,
+            P.SUBACK,
+            P.UNSUBACK,
+            P.DISCONNECT,
+            P.AUTH,
+        ],
+    ),
     "ReceiveMaximum": (33, "two", [P.CONNECT, P.CONNACK]),
     "TopicAliasMaximum": (34, "two", [P.CONNECT, P.CONNACK]),
     "TopicAlias": (35, "two", [P.PUBLISH]),
     "MaximumQoS": (36, "byte", [P.CONNACK]),
     "RetainAvailable": (37, "byte", [P.CONNACK]),
-    "UserProperty": (38, "pair", [P.CONNECT, P.CONNACK, P.PUBLISH, P.PUBACK, P.PUBREC, P.PUBREL, P.PUBCOMP, P.SUBSCRIBE,
-                                  P.SUBACK, P.UNSUBSCRIBE, P.UNSUBACK, P.DISCONNECT, P.AUTH, P.WILLMESSAGE]),
+    "UserProperty": (
+        38,
+        "pair",
+        [
+            P.CONNECT,
+            P.CONNACK,
+            P.PUBLISH,
+            P.PUBACK,
+            P.PUBREC,
+            P.PUBREL,
+            P.PUBCOMP,
+            P.SUBSCRIBE,
+            P.SUBACK,
+            P.UNSUBSCRIBE,
+            P.UNSUBACK,
+            P.DISCONNECT,
+            P.AUTH,
+            P.WILLMESSAGE,
+        ],
+    ),
     "MaximumPacketSize": (39, "four", [P.CONNECT, P.CONNACK]),
     "WildcardSubscriptionAvailable": (40, "byte", [P.CONNACK]),
     "SubscriptionIdentifierAvailable": (41, "byte", [P.CONNACK]),
@@ -45,8 +77,10 @@ _LISTS = ("UserProperty", "SubscriptionIdentifier")
 
 
 class Properties:
-    """`Properties(PacketTypes.PUBLISH)`, then `properties.ContentType = "text/plain"` and so on; UserProperty takes a
-    pair at a time, or a list of them."""
+    """`Properties(PacketTypes.PUBLISH)`, then `properties.ContentType = "text/plain"` and so on.
+
+    UserProperty takes a pair at a time, or a list of them.
+    """
 
     packetType: int
 
@@ -86,8 +120,10 @@ class Properties:
 
     def json(self) -> dict[str, Any]:
         """Those that are set, as a dictionary; binary ones in hexadecimal."""
-        return {name: value.hex() if isinstance(value, bytes) else value
-                for name, value in ((name, getattr(self, name)) for name in self.names())}
+        return {
+            name: value.hex() if isinstance(value, bytes) else value
+            for name, value in ((name, getattr(self, name)) for name in self.names())
+        }
 
     def __str__(self) -> str:
         return "[" + ", ".join(f"{name} : {getattr(self, name)}" for name in self.names()) + "]"

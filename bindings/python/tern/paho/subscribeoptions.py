@@ -4,13 +4,18 @@ SPDX-License-Identifier: Apache-2.0
 """
 
 
-
 class SubscribeOptions:
     """MQTT 5 section 3.8.3.1."""
 
     RETAIN_SEND_ON_SUBSCRIBE, RETAIN_SEND_IF_NEW_SUB, RETAIN_DO_NOT_SEND = range(3)
 
-    def __init__(self, qos: int = 0, noLocal: bool = False, retainAsPublished: bool = False, retainHandling: int = 0) -> None:
+    def __init__(
+        self,
+        qos: int = 0,
+        noLocal: bool = False,
+        retainAsPublished: bool = False,
+        retainHandling: int = 0,
+    ) -> None:
         if retainHandling not in (0, 1, 2):
             raise AssertionError(f"retainHandling: 0, 1 and 2 are possible, not {retainHandling}")
         if qos not in (0, 1, 2):

@@ -1,0 +1,262 @@
+"""What a paho-mqtt client is told before it connects, and how that becomes Tern's options.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import sys
+from collections.abc import Mapping
+from typing import Any, Callable, Optional, Union
+from urllib.parse import quote
+
+from ..enums import Jitter, LogLevel, Session, TLSVerification, TLSVersion, Version
+from ..options import TLS, Will
+from ._context import tls_of
+from ._message import PayloadType, encoded, to_native
+from .enums import MQTTProtocolVersion
+from .properties import Properties
+
+MQTT_CLEAN_START_FIRST_ONLY = 3
+Headers = Union[Mapping[str, str], Callable[[dict[str, str]], dict[str, str]]]
+
+
+class Settings:
+    """The setters; each takes effect at the next connect()."""
+
+    def __init__(self, transport: str, protocol: MQTTProtocolVersion, manual_ack: bool) -> None:
+        if transport.lower() not in ("tcp", "websockets", "unix"):
+            raise ValueError(f'transport must be "websockets", "tcp" or "unix", not {transport}')
+        if protocol == MQTTProtocolVersion.MQTTv31:
+            raise ValueError("Tern speaks MQTT 3.1.1 and 5: protocol must be MQTTv311 or MQTTv5")
+        self._transport = transport.lower()
+        self._protocol = MQTTProtocolVersion(protocol)
+        self._manual_ack = manual_ack
+        self._client_id = ""
+        self._clean_session = True
+        self._clean_start: int = MQTT_CLEAN_START_FIRST_ONLY
+        self._host = ""
+        self._port = 1883
+        self._keepalive = 60
+        self._bind = ("", 0)
+        self._connect_timeout = 5.0
+        self._connect_properties: Optional[Properties] = None
+        self._username: Optional[str] = None
+        self._password: Union[str, bytes, None] = None
+        self._will: Optional[Will] = None
+        self._tls: Optional[TLS] = None
+        self._path, self._headers = "/mqtt", dict[str, str]()
+        self._proxy: Optional[str] = None
+        self._delays = (1.0, 120.0)
+        self._inflight = 20
+        self._queued = 0
+        self._logger: Optional[logging.Logger] = None
+        self._stale = False  # something was set that a core has for its whole life
+
+    # ---- who ----
+
+    def username_pw_set(
+        self, username: Optional[str], password: Union[str, bytes, None] = None
+    ) -> None:
+        """Sets user name and password; None for neither."""
+        self._username, self._password = username, password
+
+    def will_set(
+        self,
+        topic: str,
+        payload: PayloadType = None,
+        qos: int = 0,
+        retain: bool = False,
+        properties: Optional[Properties] = None,
+    ) -> None:
+        """Sets what the broker publishes when this client is gone without a word."""
+        if not topic:
+            raise ValueError("Invalid topic.")
+        if qos not in (0, 1, 2):
+            raise ValueError("Invalid QoS level.")
+        delay = 0 if properties is None else getattr(properties, "WillDelayInterval", 0)
+        self._will = Will(topic, encoded(payload), qos, bool(retain), delay, to_native(properties))
+
+    def will_clear(self) -> None:
+        """Removes the will."""
+        self._will = None
+
+    # ---- the way there ----
+
+    def tls_set(
+        self,
+        ca_certs: Optional[str] = None,
+        certfile: Optional[str] = None,
+        keyfile: Optional[str] = None,
+        cert_reqs: Optional[ssl.VerifyMode] = None,
+        tls_version: Optional[int] = None,
+        ciphers: Optional[str] = None,
+        keyfile_password: Optional[str] = None,
+        alpn_protocols: Optional[list[str]] = None,
+    ) -> None:
+        """Switches TLS on. Without ca_certs the system's authorities are trusted.
+
+        Raises FileNotFoundError and other OSErrors for files that cannot be read.
+        """
+        for path in (ca_certs, certfile, keyfile):
+            if path is not None:
+                open(path, "rb").close()
+        if keyfile is not None and certfile is None:
+            raise ValueError("tls_set: keyfile needs certfile")
+        nothing = cert_reqs == ssl.CERT_NONE
+        self._tls = TLS(
+            ca_file=ca_certs,
+            certificate_file=certfile,
+            key_file=keyfile or certfile,
+            key_password=keyfile_password,
+            ciphers=ciphers,
+            alpn=alpn_protocols,
+            verification=TLSVerification.NOTHING if nothing else None,
+            minimum_version=(
+                TLSVersion.V1_3
+                if tls_version == getattr(ssl, "PROTOCOL_TLSv1_3", object())
+                else None
+            ),
+        )
+
+    def tls_set_context(self, context: Optional[ssl.SSLContext] = None) -> None:
+        """Switches TLS on by what a context trusts, verifies and offers by ALPN.
+
+        Raises ValueError where the context has a client certificate: tls_set() takes one.
+        """
+        if self._tls is not None:
+            raise ValueError("TLS/SSL has already been configured.")
+        self._tls = tls_of(ssl.create_default_context() if context is None else context)
+
+    def tls_insecure_set(self, value: bool) -> None:
+        """True: the server's name is not verified. After tls_set() or tls_set_context()."""
+        if self._tls is None:
+            raise ValueError("Must configure SSL context before using tls_insecure_set.")
+        if self._tls.verification != TLSVerification.NOTHING:
+            self._tls.verification = TLSVerification.CHAIN if value else TLSVerification.FULL
+
+    def ws_set_options(self, path: str = "/mqtt", headers: Optional[Headers] = None) -> None:
+        """Sets path and headers of the WebSocket upgrade.
+
+        headers: a dictionary whose entries are added, or a function that is given those that Tern
+        sends by itself (it may add to them) and returns what it wants.
+        """
+        self._path = path
+        added = headers({}) if callable(headers) else headers or {}
+        self._headers = dict(added)
+
+    def proxy_set(self, **proxy_args: Any) -> None:
+        """Sets a proxy: proxy_type (a number of PySocks, "http" or "socks5"), proxy_addr,
+        proxy_port, proxy_username, proxy_password, proxy_rdns (names are resolved there always).
+        """
+        kind = proxy_args.get("proxy_type")
+        scheme = {2: "socks5", 3: "http", "socks5": "socks5", "http": "http"}.get(kind)
+        if scheme is None:
+            raise ValueError(f"proxy_set: HTTP (3) and SOCKS5 (2) are possible, not {kind!r}")
+        if not proxy_args.get("proxy_addr"):
+            raise ValueError("proxy_set: proxy_addr is needed")
+        user = ""
+        if proxy_args.get("proxy_username"):
+            names = (proxy_args["proxy_username"], proxy_args.get("proxy_password") or "")
+            user = ":".join(quote(str(name), safe="") for name in names) + "@"
+        port = proxy_args.get("proxy_port") or (1080 if scheme == "socks5" else 8080)
+        self._proxy = f"{scheme}://{user}{_bracketed(proxy_args['proxy_addr'])}:{port}"
+
+    def reconnect_delay_set(self, min_delay: float = 1, max_delay: float = 120) -> None:
+        """Seconds until the first attempt to reconnect, which double up to max_delay."""
+        if not 0 < min_delay <= max_delay:
+            raise ValueError("reconnect_delay_set: 0 < min_delay <= max_delay is needed")
+        self._delays = (float(min_delay), float(max_delay))
+
+    # ---- sizes ----
+
+    def max_inflight_messages_set(self, inflight: int) -> None:
+        """Messages of QoS 1 and 2 that may be on their way at once (default 20; 0: 65,535)."""
+        if not 0 <= inflight <= 65535:
+            raise ValueError("Invalid inflight.")
+        self._inflight, self._stale = inflight, True
+
+    def max_queued_messages_set(self, queue_size: int) -> Settings:
+        """Messages that may wait to be sent (default 0: any number)."""
+        if not isinstance(queue_size, int):
+            raise TypeError("queue_size should be an int")
+        if queue_size < 0:
+            raise ValueError("Invalid queue size.")
+        self._queued, self._stale = queue_size, True
+        return self
+
+    # ---- Tern's options ----
+
+    def _url(self) -> str:
+        if self._transport == "unix":
+            return "unix://" + self._host
+        secure = self._tls is not None
+        if self._transport == "tcp":
+            return f"{'mqtts' if secure else 'mqtt'}://{_bracketed(self._host)}:{self._port}"
+        path = self._path if self._path.startswith("/") else "/" + self._path
+        return f"{'wss' if secure else 'ws'}://{_bracketed(self._host)}:{self._port}{path}"
+
+    def _session(self) -> dict[str, Any]:
+        properties = self._connect_properties
+        expiry = 0 if properties is None else getattr(properties, "SessionExpiryInterval", 0)
+        if self._protocol != MQTTProtocolVersion.MQTTv5:
+            if self._clean_session:
+                return {"session": Session.PROCESS}
+            return {"session": Session.PERSISTENT, "session_expiry": 0xFFFFFFFF}
+        if self._clean_start == MQTT_CLEAN_START_FIRST_ONLY or not self._client_id:
+            return {"session": Session.PROCESS, "session_expiry": expiry}
+        if self._clean_start:
+            return {"session": Session.CLEAN, "session_expiry": expiry}
+        return {"session": Session.PERSISTENT, "session_expiry": expiry}
+
+    def _connect_options(self) -> dict[str, Any]:
+        """What CONNECT's properties ask for."""
+        names = {
+            "ReceiveMaximum": "receive_maximum",
+            "MaximumPacketSize": "maximum_packet_size",
+            "TopicAliasMaximum": "topic_alias_maximum",
+            "RequestResponseInformation": "response_information",
+            "RequestProblemInformation": "problem_information",
+            "UserProperty": "connect_properties",
+        }
+        properties = self._connect_properties
+        asked = {} if properties is None else properties.__dict__
+        if "AuthenticationMethod" in asked:
+            raise ValueError("AuthenticationMethod: Tern has no enhanced authentication yet")
+        return {names[name]: value for name, value in asked.items() if name in names}
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "client_id": self._client_id,
+            "username": self._username,
+            "password": self._password,
+            "version": Version.V5 if self._protocol == 5 else Version.V311,
+            "keep_alive": self._keepalive,
+            "connect_timeout": self._connect_timeout,
+            "retry_delay": self._delays,
+            "retry_jitter": Jitter.NONE,
+            "retry_refused": True,
+            "stable_after": 0.0,
+            "will": self._will,
+            "tls": self._tls,
+            "proxy": self._proxy,
+            "headers": self._headers if self._transport == "websockets" else {},
+            "local_address": self._bind[0] or None,
+            "inflight_maximum": self._inflight or 65535,
+            "outbox_bytes": sys.maxsize,
+            "outbox_messages": self._queued,
+            "ack": "manual" if self._manual_ack else "auto",
+            "log_level": LogLevel.DEBUG if self._wants_log() else LogLevel.WARNING,
+            **self._session(),
+            **self._connect_options(),
+        }
+
+    def _wants_log(self) -> bool:
+        return self._logger is not None
+
+
+def _bracketed(host: str) -> str:
+    """A host as URLs have it."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host

@@ -1,0 +1,154 @@
+"""Who calls a paho-mqtt client's callbacks, and who waits: what the core tells is told in loops.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from typing import Any, Callable, Optional
+
+from .._core import Core, Gate, report
+from .._ffi import c
+from ..event import Event
+from ..message import Message
+from ..outcomes import GOOD
+from ._callbacks import Callbacks
+from ._message import Received, mid_of
+from ._settings import Settings
+from ._watch import Watch
+from .enums import CallbackAPIVersion, LogLevel, MQTTProtocolVersion
+
+_LEVELS = {
+    logging.ERROR: LogLevel.MQTT_LOG_ERR,
+    logging.WARNING: LogLevel.MQTT_LOG_WARNING,
+    logging.INFO: LogLevel.MQTT_LOG_INFO,
+}
+
+
+class Teller(Settings, Callbacks):
+    """Takes what the core tells: callbacks are called in loops, and what comes outside is kept."""
+
+    def _start_telling(
+        self,
+        version: CallbackAPIVersion,
+        userdata: Any,
+        transport: str,
+        protocol: MQTTProtocolVersion,
+        manual_ack: bool,
+    ) -> None:
+        Settings.__init__(self, transport, protocol, manual_ack)
+        Callbacks.__init__(self, version, userdata)
+        self._speaks_5 = self._protocol == MQTTProtocolVersion.MQTTv5
+        self.suppress_exceptions = False
+        self._thread: Optional[threading.Thread] = None  # that of loop_start()
+        self._core: Optional[Core] = None
+        self._watch: Optional[Watch] = None
+        self._lock = threading.RLock()  # held by who reads
+        self._telling: Optional[int] = None  # the thread that callbacks run on now
+        self._pending: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
+        self._unacknowledged: dict[int, Message] = {}
+        self._error: Optional[BaseException] = None
+
+    def _on_event(self, event: Event) -> None:
+        raise NotImplementedError
+
+    # ---- telling ----
+
+    def _in_loop(self) -> bool:
+        return self._telling == threading.get_ident()
+
+    def _tell(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Calls it in a loop; else keeps it for the next one."""
+        if self._in_loop():
+            function(*arguments)
+        else:
+            self._pending.append((function, arguments))
+            if self._watch is not None:
+                self._watch.ring()
+
+    def _tell_pending(self, messages: bool = True) -> None:
+        """Calls what was kept while nobody was in a loop; messages or all but them."""
+        kept: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
+        outer, self._telling = self._telling, threading.get_ident()
+        try:
+            while self._pending:
+                function, arguments = self._pending.popleft()
+                if not messages and function == self._kept_message:
+                    kept.append((function, arguments))
+                else:
+                    function(*arguments)
+        finally:
+            self._telling = outer
+            self._pending.extendleft(reversed(kept))
+
+    def _raised(self, error: BaseException) -> None:
+        if self._thread is threading.current_thread():
+            report(error, "a callback of tern.paho.client.Client")
+        elif not self.suppress_exceptions and self._in_loop():
+            self._error = self._error or error
+        elif not self.suppress_exceptions:
+            raise error
+
+    def _wait(self, gate: Gate, timeout: Optional[float]) -> bool:
+        """Waits for what reading will open; reads itself where no loop does."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        if self._in_loop() and self._core is not None:
+            core = self._core
+            core.read_nested(lambda: gate.opened or _passed(deadline), 50)
+            return gate.opened
+        while not gate.opened and not _passed(deadline):
+            if self._thread is not None or not self._lock.acquire(blocking=False):
+                if gate.wait(0.05):
+                    return True
+                continue
+            try:
+                if self._core is None or self._core.read(50) == c.TERN_E_CLOSED:
+                    return gate.opened
+            finally:
+                self._lock.release()
+        return gate.opened
+
+    # ---- what the core tells ----
+
+    def _on_message(self, who: int, message: Message) -> bool:
+        if self._telling != threading.get_ident():
+            self._tell(self._kept_message, who, message)
+            return False
+        self._message(who, message)
+        return True
+
+    def _kept_message(self, who: int, message: Message) -> None:
+        self._message(who, message)
+        if self._core is not None:
+            self._core.acknowledge(message)
+
+    def _message(self, who: int, message: Message) -> None:
+        callback = self._handlers.get(who) if who else self.on_message
+        if self._manual_ack and message.number:
+            self._unacknowledged[mid_of(message.number)] = message
+        if callback is not None:
+            try:
+                callback(self, self._userdata, Received(message, self._speaks_5))
+            except BaseException as error:  # what comes after it in the batch is told first
+                self._raised(error)
+
+    def _on_delivery(self, first: int, last: int, outcome: int, cause: int, reason: int) -> None:
+        done = outcome in GOOD or outcome == c.TERN_OUTCOME_REFUSED
+        if self.on_publish is not None and done:
+            for number in range(first, last + 1):
+                self._tell(self._told_publish, mid_of(number), reason)
+
+    def _on_log(self, level: int, text: str) -> None:
+        if self.on_log is not None:
+            number = _LEVELS.get(level, LogLevel.MQTT_LOG_DEBUG)
+            self._tell(self._call, self.on_log, number, text)
+        if self._logger is not None:
+            self._logger.log(level, "%s", text)
+
+
+def _passed(deadline: Optional[float]) -> bool:
+    return deadline is not None and time.monotonic() >= deadline

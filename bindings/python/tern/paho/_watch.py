@@ -1,0 +1,52 @@
+"""What a loop waits for.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+
+
+class Watch:
+    """One descriptor for two: the client's, and a bell of our own."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._near, self._far = socket.socketpair()
+        self._near.setblocking(False)
+        self._far.setblocking(False)
+        self._poll = select.epoll()
+        self._poll.register(descriptor, select.EPOLLIN)
+        self._poll.register(self._near, select.EPOLLIN)
+
+    def fileno(self) -> int:
+        """The descriptor, readable while there is something to do for loop() or loop_read()."""
+        return self._poll.fileno()
+
+    def ring(self) -> None:
+        """Ends a wait, now or the next one."""
+        try:
+            self._far.send(b"0")
+        except BlockingIOError:
+            pass  # it rings already
+
+    def wait(self, timeout: float) -> None:
+        """Waits until there is something to do."""
+        self._poll.poll(timeout)
+
+    def silence(self) -> None:
+        """The bell has been heard."""
+        try:
+            self._near.recv(4096)
+        except BlockingIOError:
+            pass
+
+    def close(self) -> None:
+        """Closes all but the client's descriptor."""
+        self._poll.close()
+        self._near.close()
+        self._far.close()
+
+    def __del__(self) -> None:
+        self.close()

@@ -1,0 +1,410 @@
+"""paho-mqtt's client on Tern: `import tern.paho.client as mqtt` in place of `paho.mqtt.client`.
+
+docs/python-paho.md says what is the same and what differs.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Callable, Optional, Union
+
+from .._apply import make_message
+from .._core import LOG, Gate, TokenResult
+from .._ffi import c, held
+from ..errors import OutboxFullError, TernError
+from ..outcomes import GOOD
+from ..requests import Subscribe, subscription
+from . import MQTTException
+from ._callbacks import (
+    Callback,
+    ConnectFlags,
+    DisconnectFlags,
+    convert_connack_rc_to_reason_code,
+    convert_disconnect_error_code_to_reason_code,
+)
+from ._connection import Connection, WebsocketConnectionError
+from ._message import (
+    LARGEST,
+    MQTTMessage,
+    MQTTMessageInfo,
+    PayloadType,
+    encoded,
+    error_string,
+    mid_of,
+    to_native,
+)
+from ._settings import MQTT_CLEAN_START_FIRST_ONLY
+from .enums import (
+    AUTH,
+    CONNACK,
+    CONNACK_ACCEPTED,
+    CONNACK_REFUSED_BAD_USERNAME_PASSWORD,
+    CONNACK_REFUSED_IDENTIFIER_REJECTED,
+    CONNACK_REFUSED_NOT_AUTHORIZED,
+    CONNACK_REFUSED_PROTOCOL_VERSION,
+    CONNACK_REFUSED_SERVER_UNAVAILABLE,
+    CONNECT,
+    DISCONNECT,
+    MQTT_ERR_ACL_DENIED,
+    MQTT_ERR_AGAIN,
+    MQTT_ERR_AUTH,
+    MQTT_ERR_CONN_LOST,
+    MQTT_ERR_CONN_REFUSED,
+    MQTT_ERR_ERRNO,
+    MQTT_ERR_INVAL,
+    MQTT_ERR_KEEPALIVE,
+    MQTT_ERR_NO_CONN,
+    MQTT_ERR_NOMEM,
+    MQTT_ERR_NOT_FOUND,
+    MQTT_ERR_NOT_SUPPORTED,
+    MQTT_ERR_PAYLOAD_SIZE,
+    MQTT_ERR_PROTOCOL,
+    MQTT_ERR_QUEUE_SIZE,
+    MQTT_ERR_SUCCESS,
+    MQTT_ERR_TLS,
+    MQTT_ERR_UNKNOWN,
+    MQTT_LOG_DEBUG,
+    MQTT_LOG_ERR,
+    MQTT_LOG_INFO,
+    MQTT_LOG_NOTICE,
+    MQTT_LOG_WARNING,
+    PINGREQ,
+    PINGRESP,
+    PUBACK,
+    PUBCOMP,
+    PUBLISH,
+    PUBREC,
+    PUBREL,
+    SUBACK,
+    SUBSCRIBE,
+    UNSUBACK,
+    UNSUBSCRIBE,
+    CallbackAPIVersion,
+    ConnackCode,
+    LogLevel,
+    MessageType,
+    MQTTErrorCode,
+    MQTTProtocolVersion,
+    MQTTv5,
+    MQTTv31,
+    MQTTv311,
+)
+from .packettypes import PacketTypes
+from .properties import Properties
+from .reasoncodes import ReasonCode, ReasonCodes
+from .subscribeoptions import SubscribeOptions
+
+_CONNACK_TEXTS = (
+    "Connection accepted.",
+    "Connection refused: the broker does not speak this version of MQTT.",
+    "Connection refused: the client identifier is not allowed.",
+    "Connection refused: the broker is not available.",
+    "Connection refused: bad user name or password.",
+    "Connection refused: not authorized.",
+)
+Filters = Union[
+    str,
+    tuple[str, Union[int, SubscribeOptions]],
+    list[tuple[str, int]],
+    list[tuple[str, SubscribeOptions]],
+]
+
+
+def connack_string(connack_code: Union[int, ReasonCode]) -> str:
+    """What the code of a CONNACK means."""
+    if isinstance(connack_code, ReasonCode):
+        return str(connack_code)
+    known = 0 <= connack_code < len(_CONNACK_TEXTS)
+    return _CONNACK_TEXTS[connack_code] if known else "Connection refused: unknown reason."
+
+
+def topic_matches_sub(sub: str, topic: str) -> bool:
+    """Whether a topic matches a filter (MQTT 5 section 4.7)."""
+    return bool(held.tern_filter_matches(sub.encode(), topic.encode()) == 1)
+
+
+class Client(Connection):
+    """paho-mqtt's client, with the constructors of 1.6 and of 2.x."""
+
+    # ---- publishing ----
+
+    def publish(
+        self,
+        topic: str,
+        payload: PayloadType = None,
+        qos: int = 0,
+        retain: bool = False,
+        properties: Optional[Properties] = None,
+    ) -> MQTTMessageInfo:
+        """Publishes. `rc` of the result is MQTT_ERR_NO_CONN where there is no connection: messages
+        of QoS 1 and 2 wait for one then, those of QoS 0 are not sent.
+
+        Raises ValueError and TypeError for wrong arguments.
+        """
+        if payload.__class__ is not bytes:
+            payload = encoded(payload)
+        if qos not in (0, 1, 2):
+            raise ValueError("Invalid QoS level.")
+        if len(payload) > LARGEST:
+            raise ValueError("Payload too large.")
+        core = self._core or self._make_core()
+        connected = held.tern_client_connected(core.handle) == 1
+        if not connected and qos == 0:
+            return self._not_published(topic, MQTTErrorCode.MQTT_ERR_NO_CONN)
+        flags = int(qos) | (c.TERN_RETAIN if retain else 0)
+        try:
+            number = core.publish(topic, payload, flags, to_native(properties))
+        except OutboxFullError:
+            return self._not_published(topic, MQTTErrorCode.MQTT_ERR_QUEUE_SIZE)
+        info = MQTTMessageInfo((number - 1) % 65535 + 1, self, number)
+        if not connected:
+            info.rc = MQTTErrorCode.MQTT_ERR_NO_CONN
+        return info
+
+    def _not_published(self, topic: str, rc: MQTTErrorCode) -> MQTTMessageInfo:
+        held.tern_message_unref(make_message(topic, b"", 0, None))  # a wrong topic raises here too
+        info = MQTTMessageInfo(self._next_mid())
+        info.rc = rc
+        return info
+
+    def _was_published(self, message_id: int) -> bool:
+        core = self._core
+        key = None if core is None else core.settled.find(message_id)
+        return key is not None and (key[0] in GOOD or key[0] == c.TERN_OUTCOME_REFUSED)
+
+    def _wait_published(self, message_id: int, timeout: Optional[float]) -> None:
+        core = self._core
+        if core is None:
+            return
+        gate = Gate()
+        if core.settled.wait(message_id, gate.open) is None and not self._wait(gate, timeout):
+            core.settled.forget(message_id, gate.open)
+
+    # ---- subscribing ----
+
+    def subscribe(
+        self,
+        topic: Filters,
+        qos: int = 0,
+        options: Optional[SubscribeOptions] = None,
+        properties: Optional[Properties] = None,
+    ) -> tuple[MQTTErrorCode, Optional[int]]:
+        """Subscribes; the broker's answer is told to on_subscribe. Returns (rc, mid).
+
+        After a reconnect Tern subscribes again by itself. Raises ValueError and TypeError.
+        """
+        wanted = _filters_of(topic, qos, options, self._speaks_5)
+        if not self.is_connected() or self._core is None:
+            return (MQTTErrorCode.MQTT_ERR_NO_CONN, None)
+        identifiers = (
+            [] if properties is None else getattr(properties, "SubscriptionIdentifier", [])
+        )
+        users = [] if properties is None else getattr(properties, "UserProperty", [])
+        mid = self._next_mid()
+
+        def done(result: TokenResult) -> None:
+            if result.reason_codes:
+                self._tell(self._told_subscribe, mid, result.reason_codes)
+
+        with subscription(wanted, 0, identifiers[-1] if identifiers else 0, users, {}) as handle:
+            self._core.start(done, held.tern_client_subscribe_all, handle)
+        return (MQTTErrorCode.MQTT_ERR_SUCCESS, mid)
+
+    def unsubscribe(
+        self, topic: Union[str, list[str]], properties: Optional[Properties] = None
+    ) -> tuple[MQTTErrorCode, Optional[int]]:
+        """Unsubscribes; the broker's answer is told to on_unsubscribe. Returns (rc, mid)."""
+        filters = [topic] if isinstance(topic, str) else topic
+        if not filters or not all(isinstance(one, str) and one for one in filters):
+            raise ValueError("Invalid topic.")
+        if not self.is_connected() or self._core is None:
+            return (MQTTErrorCode.MQTT_ERR_NO_CONN, None)
+        users = [] if properties is None else getattr(properties, "UserProperty", [])
+        mid = self._next_mid()
+
+        def done(result: TokenResult) -> None:
+            if result.error == 0 or result.reason_codes:
+                self._tell(self._told_unsubscribe, mid, result.reason_codes)
+
+        with subscription(filters, 0, 0, users, {}) as handle:
+            self._core.start(done, held.tern_client_unsubscribe_all, handle)
+        return (MQTTErrorCode.MQTT_ERR_SUCCESS, mid)
+
+    def _next_mid(self) -> int:
+        """Counts down from 65535, so that it meets those of messages late."""
+        self._requests += 1
+        return 65536 - mid_of(self._requests)
+
+    # ---- receiving ----
+
+    def message_callback_add(self, sub: str, callback: Callback) -> None:
+        """Has messages whose topic matches a filter told to a function, and not to on_message."""
+        if callback is None or sub is None:
+            raise ValueError("sub and callback must both be defined.")
+        number = self._filters.get(sub)
+        if number is None:
+            number = next(n for n in range(1, len(self._handlers) + 2) if n not in self._handlers)
+        self._make_core().set_filter(sub, number)
+        self._handlers[number] = callback
+        self._filters[sub] = number
+
+    def message_callback_remove(self, sub: str) -> None:
+        """Undoes message_callback_add(); nothing where there is none."""
+        if sub is None:
+            raise ValueError("sub must be defined.")
+        number = self._filters.pop(sub, None)
+        if number is not None:
+            if self._core is not None:
+                self._core.set_filter(sub, 0)
+            self._handlers.pop(number, None)
+
+    def topic_callback(self, sub: str) -> Callable[[Callback], Callback]:
+        """Decorator for message_callback_add()."""
+
+        def decorate(function: Callback) -> Callback:
+            self.message_callback_add(sub, function)
+            return function
+
+        return decorate
+
+    def manual_ack_set(self, on: bool) -> None:
+        """Whether ack() acknowledges, and not the callback's end; from the next connect() on."""
+        self._stale = self._stale or on != self._manual_ack
+        self._manual_ack = on
+
+    def ack(self, mid: int, qos: int) -> MQTTErrorCode:
+        """Acknowledges a message, with manual_ack."""
+        message = self._unacknowledged.pop(mid, None)
+        if self._manual_ack and message is not None:
+            try:
+                message.ack()
+            except TernError:
+                return MQTTErrorCode.MQTT_ERR_NO_CONN  # the broker sends it again
+        return MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    # ---- logging ----
+
+    def enable_logger(self, logger: Optional[logging.Logger] = None) -> None:
+        """Has log records go to a logger, "tern" without one; from the next connect() on."""
+        self._stale = self._stale or self._logger is None
+        self._logger = logger or self._logger or LOG
+
+    def disable_logger(self) -> None:
+        """Has them go nowhere."""
+        self._logger = None
+
+    def _wants_log(self) -> bool:
+        return self._logger is not None or self.on_log is not None
+
+
+def _filters_of(
+    topic: Filters, qos: int, options: Optional[SubscribeOptions], speaks_5: bool
+) -> list[Subscribe]:
+    """The filters of subscribe() in one of its many forms."""
+    if isinstance(topic, str):
+        wanted: list[tuple[str, Union[int, SubscribeOptions]]] = [(topic, options or qos)]
+    elif isinstance(topic, tuple):
+        wanted = [topic]
+    elif isinstance(topic, list):
+        wanted = list(topic)
+    else:
+        raise ValueError("No topic specified, or incorrect topic type.")
+    if not wanted:
+        raise ValueError("Empty topic list")
+    return [_filter_of(sub, how, speaks_5) for sub, how in wanted]
+
+
+def _filter_of(sub: str, how: Union[int, SubscribeOptions], speaks_5: bool) -> Subscribe:
+    if not isinstance(sub, str) or not sub:
+        raise ValueError("Invalid topic.")
+    if isinstance(how, SubscribeOptions):
+        if not speaks_5:
+            raise ValueError("SubscribeOptions are for MQTT 5 alone")
+        return Subscribe(
+            sub,
+            how.QoS,
+            no_local=how.noLocal,
+            retain_as_published=how.retainAsPublished,
+            retained_if_new=how.retainHandling == 1,
+            retained_never=how.retainHandling == 2,
+        )
+    if how not in (0, 1, 2):
+        raise ValueError("Invalid QoS level.")
+    return Subscribe(sub, how)
+
+
+__all__ = [
+    "AUTH",
+    "CONNACK",
+    "CONNACK_ACCEPTED",
+    "CONNACK_REFUSED_BAD_USERNAME_PASSWORD",
+    "CONNACK_REFUSED_IDENTIFIER_REJECTED",
+    "CONNACK_REFUSED_NOT_AUTHORIZED",
+    "CONNACK_REFUSED_PROTOCOL_VERSION",
+    "CONNACK_REFUSED_SERVER_UNAVAILABLE",
+    "CONNECT",
+    "CallbackAPIVersion",
+    "Client",
+    "ConnackCode",
+    "ConnectFlags",
+    "DISCONNECT",
+    "DisconnectFlags",
+    "LogLevel",
+    "MQTTErrorCode",
+    "MQTTException",
+    "MQTTMessage",
+    "MQTTMessageInfo",
+    "MQTTProtocolVersion",
+    "MQTT_CLEAN_START_FIRST_ONLY",
+    "MQTT_ERR_ACL_DENIED",
+    "MQTT_ERR_AGAIN",
+    "MQTT_ERR_AUTH",
+    "MQTT_ERR_CONN_LOST",
+    "MQTT_ERR_CONN_REFUSED",
+    "MQTT_ERR_ERRNO",
+    "MQTT_ERR_INVAL",
+    "MQTT_ERR_KEEPALIVE",
+    "MQTT_ERR_NOMEM",
+    "MQTT_ERR_NOT_FOUND",
+    "MQTT_ERR_NOT_SUPPORTED",
+    "MQTT_ERR_NO_CONN",
+    "MQTT_ERR_PAYLOAD_SIZE",
+    "MQTT_ERR_PROTOCOL",
+    "MQTT_ERR_QUEUE_SIZE",
+    "MQTT_ERR_SUCCESS",
+    "MQTT_ERR_TLS",
+    "MQTT_ERR_UNKNOWN",
+    "MQTT_LOG_DEBUG",
+    "MQTT_LOG_ERR",
+    "MQTT_LOG_INFO",
+    "MQTT_LOG_NOTICE",
+    "MQTT_LOG_WARNING",
+    "MQTTv31",
+    "MQTTv311",
+    "MQTTv5",
+    "MessageType",
+    "PINGREQ",
+    "PINGRESP",
+    "PUBACK",
+    "PUBCOMP",
+    "PUBLISH",
+    "PUBREC",
+    "PUBREL",
+    "PacketTypes",
+    "Properties",
+    "ReasonCode",
+    "ReasonCodes",
+    "SUBACK",
+    "SUBSCRIBE",
+    "SubscribeOptions",
+    "UNSUBACK",
+    "UNSUBSCRIBE",
+    "WebsocketConnectionError",
+    "connack_string",
+    "convert_connack_rc_to_reason_code",
+    "convert_disconnect_error_code_to_reason_code",
+    "error_string",
+    "topic_matches_sub",
+]
