@@ -31,6 +31,7 @@ class Broker:
         self._folder = folder
         self._process: Optional[subprocess.Popen[bytes]] = None
         self.port = 0
+        self.extra = ["allow_anonymous true"]  # lines of its configuration
 
     @property
     def url(self) -> str:
@@ -56,7 +57,7 @@ class Broker:
     def start(self) -> bool:
         """Starts it and waits until it listens; False where it ended instead."""
         configuration = self._folder / "mosquitto.conf"
-        lines = [f"listener {self.port} 127.0.0.1", "allow_anonymous true"]
+        lines = [f"listener {self.port} 127.0.0.1", *self.extra]
         lines += ["max_queued_messages 0", "max_inflight_messages 0"]
         if os.getuid() == 0:
             lines.append("user root")

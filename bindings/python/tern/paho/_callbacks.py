@@ -17,6 +17,7 @@ Callback = Callable[..., Any]
 
 # Return codes of a 3.1.1 CONNACK for the reason codes that Tern tells (MQTT 5 section 3.2.2.2).
 _RETURN_CODES = {0x84: 1, 0x85: 2, 0x88: 3, 0x86: 4, 0x87: 5}
+_ACCEPTED = ReasonCode(PacketTypes.PUBACK, identifier=0)
 _REASONS = {
     MQTTErrorCode.MQTT_ERR_SUCCESS: 0x00,
     MQTTErrorCode.MQTT_ERR_KEEPALIVE: 0x8D,
@@ -190,7 +191,9 @@ class Callbacks:
 
     def _told_publish(self, mid: int, reason_code: int) -> None:
         if self._version_2:
-            reason = ReasonCode(PacketTypes.PUBACK, identifier=max(reason_code, 0))
+            reason = _ACCEPTED
+            if reason_code > 0:
+                reason = ReasonCode(PacketTypes.PUBACK, identifier=reason_code)
             self._call(self.on_publish, mid, reason, Properties(PacketTypes.PUBACK))
         else:
             self._call(self.on_publish, mid)

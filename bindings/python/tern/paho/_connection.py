@@ -13,7 +13,7 @@ import ssl
 import threading
 import time
 import weakref
-from typing import Any, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 from .._core import Core, Gate
 from .._ffi import c, held
@@ -392,18 +392,14 @@ class Connection(Teller):
             gate.open(event)
             if event.kind == EventKind.CONNECT_FAILED and event.reason_code < 0x80:
                 return  # reconnect() raises it
-        self._tell(self._told_event, event)
-
-    def _told_event(self, event: Event) -> None:
-        if event.kind == EventKind.CONNECTED:
-            self._opened()
-            self._told_connack(event, self._connack_properties(event) if self._speaks_5 else None)
-        elif event.kind == EventKind.CONNECT_FAILED:
-            self._told_failure(event)
-        elif event.kind == EventKind.DISCONNECTED:
-            self._told_end(event)
-        elif event.kind == EventKind.STOPPED:
+        if event.kind == EventKind.STOPPED:
             self._trying = False
+        elif event.kind in _TOLD:
+            self._tell(_TOLD[event.kind], self, event)
+
+    def _told_connected(self, event: Event) -> None:
+        self._opened()
+        self._told_connack(event, self._connack_properties(event) if self._speaks_5 else None)
 
     def _opened(self) -> None:
         if not self._open:
@@ -492,6 +488,13 @@ class Connection(Teller):
     def protocol(self) -> MQTTProtocolVersion:
         """The version of MQTT."""
         return self._protocol
+
+
+_TOLD: dict[EventKind, Callable[[Connection, Event], None]] = {
+    EventKind.CONNECTED: Connection._told_connected,
+    EventKind.CONNECT_FAILED: Connection._told_failure,
+    EventKind.DISCONNECTED: Connection._told_end,
+}
 
 
 def _os_error(event: Optional[Event]) -> OSError:

@@ -101,7 +101,8 @@ class Teller(Settings, Callbacks):
             core.read_nested(lambda: gate.opened or _passed(deadline), 50)
             return gate.opened
         while not gate.opened and not _passed(deadline):
-            if self._thread is not None or not self._lock.acquire(blocking=False):
+            reads = self._thread is None or self._thread is threading.current_thread()
+            if not reads or not self._lock.acquire(blocking=False):
                 if gate.wait(0.05):
                     return True
                 continue
