@@ -105,10 +105,12 @@ class Client(ClientBase):
             ) from None
         if result.error != 0:
             raise failure_of(result)
+        self._connects = True
         return self
 
     async def disconnect(self, reason_code: int = 0) -> None:
         """Disconnects and stops reconnecting; connect() may follow."""
+        self._connects = False
         await self._done(held.tern_client_disconnect, reason_code)
 
     async def reconnect(self, quiesce: float = 1.0) -> None:
@@ -143,7 +145,7 @@ class Client(ClientBase):
 
     async def __aenter__(self) -> Client:
         try:
-            return await self.connect()
+            return self if self._connects else await self.connect()
         except BaseException:
             await self.close(0)
             raise

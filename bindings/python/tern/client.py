@@ -101,6 +101,7 @@ class Client(ClientBase):
         """
         if timeout == 0:
             self._core.check(held.tern_client_connect(self._core.handle, None))
+            self._connects = True
             return self
         result = self._wait_token(timeout, held.tern_client_connect)
         if result is None:
@@ -112,6 +113,7 @@ class Client(ClientBase):
             )
         if result.error != 0:
             raise failure_of(result)
+        self._connects = True
         return self
 
     def disconnect(self, reason_code: int = 0, timeout: Optional[float] = 5.0) -> None:
@@ -119,6 +121,7 @@ class Client(ClientBase):
 
         connect() may follow. (MQTT 5 section 3.14)
         """
+        self._connects = False
         self._expect(
             self._wait_token(timeout, held.tern_client_disconnect, reason_code), "disconnect"
         )
@@ -156,7 +159,11 @@ class Client(ClientBase):
             self._receivers.popleft().open()
 
     def __enter__(self) -> Client:
-        return self.connect()
+        try:
+            return self if self._connects else self.connect()
+        except BaseException:
+            self.close(0)
+            raise
 
     def __exit__(self, *_: object) -> None:
         self.close()
