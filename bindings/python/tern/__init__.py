@@ -5,6 +5,7 @@ SPDX-License-Identifier: Apache-2.0
 
 from ._declarations import VERSION as __version__
 from .client import Client, Publication
+from .compression import Compression
 from .enums import (
     Ack,
     Cause,
@@ -63,6 +64,7 @@ __all__ = [
     "CertificateField",
     "Client",
     "ClosedError",
+    "Compression",
     "CompressionForm",
     "CompressionResult",
     "Decompression",

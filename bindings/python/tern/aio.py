@@ -292,6 +292,15 @@ class Client(ClientBase):
             future = self._start(held.tern_client_unsubscribe_all, handle)
         return subscription_result(await self._awaited(future), "unsubscribe")
 
+    async def _subscription_call(
+        self, function: Any, what: str, timeout: Optional[float]
+    ) -> list[int]:
+        try:
+            result = await self._token(timeout, function)
+        except asyncio.TimeoutError:
+            return subscription_result(None, what)
+        return subscription_result(result, what)
+
     async def receive(self) -> Message:
         """Takes the next message that no handler takes. Cancelled, no message is lost.
 

@@ -292,6 +292,9 @@ class Client(ClientBase):
             result = self._wait_token(timeout, held.tern_client_unsubscribe_all, handle)
         return subscription_result(result, "unsubscribe")
 
+    def _subscription_call(self, function: Any, what: str, timeout: Optional[float]) -> list[int]:
+        return subscription_result(self._wait_token(timeout, function), what)
+
     # ---- receiving ----
 
     def receive(self, timeout: Optional[float] = None) -> Message:
