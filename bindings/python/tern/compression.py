@@ -97,12 +97,24 @@ class Compression:
 
     @overload
     def subscribe(
-        self, client: Client, filter: str, qos: int = 0, *, timeout: Optional[float] = 10.0
+        self,
+        client: Client,
+        filter: str,
+        qos: int = 0,
+        *,
+        timeout: Optional[float] = 10.0,
+        **flags: bool,
     ) -> list[int]: ...
 
     @overload
     def subscribe(
-        self, client: aio.Client, filter: str, qos: int = 0, *, timeout: Optional[float] = 10.0
+        self,
+        client: aio.Client,
+        filter: str,
+        qos: int = 0,
+        *,
+        timeout: Optional[float] = 10.0,
+        **flags: bool,
     ) -> Awaitable[list[int]]: ...
 
     def subscribe(
