@@ -4,6 +4,7 @@ SPDX-License-Identifier: Apache-2.0
 """
 
 from ._declarations import VERSION as __version__
+from .batch import Batch, BatchItem, Unpacked, UnpackedBatch, unpack_batch
 from .client import Client, Publication
 from .compression import Compression
 from .enums import (
@@ -58,6 +59,8 @@ from .requests import Subscribe
 
 __all__ = [
     "Ack",
+    "Batch",
+    "BatchItem",
     "CancelledError",
     "Cause",
     "Certificate",
@@ -105,10 +108,13 @@ __all__ = [
     "TLSVersion",
     "TernError",
     "TimeoutError",
+    "Unpacked",
+    "UnpackedBatch",
     "UnsupportedError",
     "UsageError",
     "Version",
     "Will",
     "WouldDeadlockError",
     "__version__",
+    "unpack_batch",
 ]

@@ -77,7 +77,7 @@ class Compression:
         self._set("form", "set_form", int(self.form))
         self._set("decompression", "set_decompression", int(Decompression(decompression)))
         limits = c_number("max_bytes", max_bytes, SIZE), c_number("max_ratio", max_ratio, U32)
-        self._set("max_bytes", "set_limits", *limits)
+        self._set("max_bytes, max_ratio", "set_limits", *limits)
         self._set("deliver_meta", "set_deliver_meta", int(bool(deliver_meta)))
 
     def _set(self, name: str, function: str, *arguments: Any) -> None:

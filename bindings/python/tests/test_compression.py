@@ -178,7 +178,7 @@ WRONG = [
     ({"form": 2}, ValueError, "CompressionForm"),
     ({"decompression": 3}, ValueError, "Decompression"),
     ({"max_bytes": 0}, tern.UsageError, "max_bytes"),
-    ({"max_ratio": 0}, tern.UsageError, "max_bytes"),
+    ({"max_ratio": 0}, tern.UsageError, "max_ratio"),
     ({"max_ratio": 1 << 32}, ValueError, "max_ratio"),
     ({"colour": 1}, TypeError, "colour"),
 ]
