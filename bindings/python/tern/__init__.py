@@ -55,6 +55,7 @@ from .event import Certificate, Event
 from .message import Message, Payload, Properties
 from .options import TLS, Options, Will
 from .outcomes import Delivery
+from .pool import Pool
 from .requests import Subscribe
 
 __all__ = [
@@ -89,6 +90,7 @@ __all__ = [
     "Outcome",
     "Payload",
     "Poller",
+    "Pool",
     "PoolPolicy",
     "Properties",
     "ProtocolError",

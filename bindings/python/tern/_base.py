@@ -30,12 +30,13 @@ class PublicationBase:
 
     __slots__ = ("_client", "id")
 
-    def __init__(self, client: ClientBase, message_id: int) -> None:
+    def __init__(self, client: Any, message_id: int) -> None:
         self._client = client
         self.id = message_id
 
     def _key(self) -> Optional[Key]:
-        return self._client._core.settled.find(self.id)
+        key: Optional[Key] = self._client._core.settled.find(self.id)
+        return key
 
     @property
     def outcome(self) -> Outcome:

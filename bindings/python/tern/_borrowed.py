@@ -41,9 +41,9 @@ def _user_properties(message: Any) -> list[tuple[str, str]]:
         held.tern_message_user_property(
             message,
             index,
-            ctypes.cast(ctypes.byref(name), ctypes.POINTER(ctypes.c_char_p)),
+            ctypes.byref(name),
             ctypes.byref(sizes[0]),
-            ctypes.cast(ctypes.byref(value), ctypes.POINTER(ctypes.c_char_p)),
+            ctypes.byref(value),
             ctypes.byref(sizes[1]),
         )
         pair = [
