@@ -4,7 +4,9 @@ SPDX-License-Identifier: Apache-2.0
 """
 
 from ._declarations import VERSION as __version__
+from .batch import Batch, BatchItem, Unpacked, UnpackedBatch, unpack_batch
 from .client import Client, Publication
+from .compression import Compression
 from .enums import (
     Ack,
     Cause,
@@ -53,16 +55,20 @@ from .event import Certificate, Event
 from .message import Message, Payload, Properties
 from .options import TLS, Options, Will
 from .outcomes import Delivery
+from .pool import Pool
 from .requests import Subscribe
 
 __all__ = [
     "Ack",
+    "Batch",
+    "BatchItem",
     "CancelledError",
     "Cause",
     "Certificate",
     "CertificateField",
     "Client",
     "ClosedError",
+    "Compression",
     "CompressionForm",
     "CompressionResult",
     "Decompression",
@@ -84,6 +90,7 @@ __all__ = [
     "Outcome",
     "Payload",
     "Poller",
+    "Pool",
     "PoolPolicy",
     "Properties",
     "ProtocolError",
@@ -103,10 +110,13 @@ __all__ = [
     "TLSVersion",
     "TernError",
     "TimeoutError",
+    "Unpacked",
+    "UnpackedBatch",
     "UnsupportedError",
     "UsageError",
     "Version",
     "Will",
     "WouldDeadlockError",
     "__version__",
+    "unpack_batch",
 ]

@@ -127,6 +127,9 @@ def apply_client(pointer: Any, o: Mapping[str, Any]) -> None:
             "drain_rate", "tern_client_options_set_drain_rate", pointer, int(messages), interval
         )
     if o.get("compression") is not None:
+        kind = type(o["compression"]).__name__
+        if not hasattr(o["compression"], "pointer"):
+            raise TypeError(f"compression: a tern.Compression is needed, not {kind}")
         set_option(
             "compression", "tern_client_options_set_compression", pointer, o["compression"].pointer
         )

@@ -17,7 +17,7 @@ from .errors import ClosedError
 from .event import Event
 from .message import Message
 from .options import Options
-from .outcomes import Delivery
+from .outcomes import Delivery, Key
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -30,32 +30,36 @@ class PublicationBase:
 
     __slots__ = ("_client", "id")
 
-    def __init__(self, client: ClientBase, message_id: int) -> None:
+    def __init__(self, client: Any, message_id: int) -> None:
         self._client = client
         self.id = message_id
+
+    def _key(self) -> Optional[Key]:
+        key: Optional[Key] = self._client._core.settled.find(self.id)
+        return key
 
     @property
     def outcome(self) -> Outcome:
         """What became of it so far; Outcome.PENDING where nothing did yet."""
-        key = self._client._core.settled.find(self.id)
+        key = self._key()
         return Outcome.PENDING if key is None else Outcome(key[0])
 
     @property
     def cause(self) -> Cause:
         """Why the outcome is NOT_SENT or UNKNOWN."""
-        key = self._client._core.settled.find(self.id)
+        key = self._key()
         return Cause.NONE if key is None else Cause(key[1])
 
     @property
     def reason_code(self) -> int:
         """The broker's reason code; -1 where it sent none."""
-        key = self._client._core.settled.find(self.id)
+        key = self._key()
         return -1 if key is None else key[2]
 
     @property
     def done(self) -> bool:
         """Whether it has its outcome."""
-        return self._client._core.settled.find(self.id) is not None
+        return self._key() is not None
 
     def __repr__(self) -> str:
         return f"<{type(self).__module__}.Publication {self.id} {self.outcome.name}>"

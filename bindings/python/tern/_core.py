@@ -73,7 +73,10 @@ class TokenResult:
     reason_string: Optional[str]
 
 
-def _release(client: Optional[int], feed: Optional[int]) -> None:
+def _release(client: Optional[int], feed: Optional[int], children: dict[int, Any]) -> None:
+    while children:
+        child, free = children.popitem()
+        free(child)
     lib.tern_client_free(client)
     held.tern_feed_free(feed)
 
@@ -117,6 +120,11 @@ class Core:
         self.backlog: deque[tuple[int, Message]] = deque()
         self._batch: Iterator[Record] = iter(())
         self._data = b""
+        self.children: dict[int, Any] = {}
+        """What C made for the client and is to be freed before it: handles, with how to."""
+        self.inside = 0
+        """The thread that is in the feed now; 0 for none. What C calls there may not read."""
+        self._deferred: deque[Callable[[], None]] = deque()
         self._ack_through = 0
         self._acked_at = 0.0
         self._keep = [options.get("compression")]
@@ -145,7 +153,8 @@ class Core:
             if rc != 0:
                 raise make_error(rc)
             self.handle, self.feed = client, feed
-            self._finalizer = weakref.finalize(self, _release, client.value, feed.value)
+            arguments = (client.value, feed.value, self.children)
+            self._finalizer = weakref.finalize(self, _release, *arguments)
             self._finalizer.atexit = False  # its owner may still read
         except BaseException:
             if client.value is None:
@@ -335,12 +344,28 @@ class Core:
         rc, some = self._take(lib.tern_feed_read if wait else held.tern_feed_read, timeout_ms)
         if some:
             self._tell()
+        self._run_deferred()
         return rc
+
+    def defer(self, call: Callable[[], None]) -> None:
+        """For what C calls: `call` runs now, or when the feed was left where this is inside it."""
+        if self.inside == threading.get_ident():
+            self._deferred.append(call)
+        else:
+            call()
+
+    def _run_deferred(self) -> None:
+        while self._deferred:
+            self._deferred.popleft()()
 
     def _take(self, function: Any, timeout_ms: int) -> tuple[int, bool]:
         """Copies what the feed has; returns Tern's code, and whether there was something."""
         records, count, data, length = self._out
-        rc: int = function(self.feed, timeout_ms, *self._out_refs)
+        self.inside = threading.get_ident()
+        try:
+            rc: int = function(self.feed, timeout_ms, *self._out_refs)
+        finally:
+            self.inside = 0
         if count.value == 0:
             return rc, False
         self._data = ctypes.string_at(data.value or 0, length.value) if length.value else b""
@@ -407,13 +432,16 @@ class Core:
         owner = self._owner()
         if owner is None:
             return
+        if self.inside == threading.get_ident():
+            raise make_error(c.TERN_E_WOULD_DEADLOCK, "what waits here would wait for itself")
         self.acknowledge_handled()
         self._set_messages_aside(owner)
         while not until():
             rc, some = self._take(lib.tern_feed_read, min(timeout_ms, 50))
             if some:
                 self._set_messages_aside(owner)
-            elif rc != 0:
+            self._run_deferred()
+            if not some and rc != 0:
                 return
 
     def _set_messages_aside(self, owner: Owner) -> None:

@@ -18,6 +18,7 @@ from typing import (
     Union,
 )
 
+from ._aio_batch import Batch, BatchItem
 from ._apply import flags_of
 from ._base import ClientBase, PublicationBase
 from ._core import TokenResult
@@ -25,7 +26,7 @@ from ._ffi import c, held
 from .errors import ClosedError, OutboxFullError, TimeoutError, make_error
 from .message import Message, Payload, Properties, as_bytes
 from .options import Options
-from .outcomes import GOOD, Key
+from .outcomes import GOOD, Key, Settled
 from .requests import (
     Subscribe,
     failure_of,
@@ -294,6 +295,15 @@ class Client(ClientBase):
             future = self._start(held.tern_client_unsubscribe_all, handle)
         return subscription_result(await self._awaited(future), "unsubscribe")
 
+    async def _subscription_call(
+        self, function: Any, what: str, timeout: Optional[float]
+    ) -> list[int]:
+        try:
+            result = await self._token(timeout, function)
+        except asyncio.TimeoutError:
+            return subscription_result(None, what)
+        return subscription_result(result, what)
+
     async def receive(self) -> Message:
         """Takes the next message that no handler takes. Cancelled, no message is lost.
 
@@ -393,7 +403,8 @@ class Client(ClientBase):
         if result.error != 0:
             raise failure_of(result)
 
-    async def _settled(self, message_id: int) -> Key:
+    async def _settled(self, message_id: int, settled: Optional[Settled] = None) -> Key:
+        settled = settled or self._core.settled
         if self._loop is None:
             self._attach()
         assert self._loop is not None
@@ -403,7 +414,7 @@ class Client(ClientBase):
             if not future.done():
                 future.set_result(key)
 
-        key = self._core.settled.wait(message_id, waiter)
+        key = settled.wait(message_id, waiter)
         if key is not None:
             return key
         self._waiting += 1
@@ -414,7 +425,7 @@ class Client(ClientBase):
         finally:
             self._waiting -= 1
             if future.cancelled():
-                self._core.settled.forget(message_id, waiter)
+                settled.forget(message_id, waiter)
 
     # ---- what the core tells ----
 
@@ -426,4 +437,4 @@ class Client(ClientBase):
                 break
 
 
-__all__ = ["Client", "Publication"]
+__all__ = ["Batch", "BatchItem", "Client", "Publication"]

@@ -29,7 +29,7 @@ from .enums import OutboxPolicy
 from .errors import ClosedError, TernError, TimeoutError, WouldDeadlockError, make_error
 from .message import Message, Payload, Properties, as_bytes
 from .options import Options
-from .outcomes import GOOD, Key
+from .outcomes import GOOD, Key, Settled
 from .requests import (
     Subscribe,
     failure_of,
@@ -299,6 +299,9 @@ class Client(ClientBase):
             result = self._wait_token(timeout, held.tern_client_unsubscribe_all, handle)
         return subscription_result(result, "unsubscribe")
 
+    def _subscription_call(self, function: Any, what: str, timeout: Optional[float]) -> list[int]:
+        return subscription_result(self._wait_token(timeout, function), what)
+
     # ---- receiving ----
 
     def receive(self, timeout: Optional[float] = None) -> Message:
@@ -372,11 +375,14 @@ class Client(ClientBase):
         self._core.start(gate.open, function, *arguments)
         return gate.value if self._wait(gate, timeout) else None
 
-    def _wait_settled(self, message_id: int, timeout: Optional[float]) -> Key:
+    def _wait_settled(
+        self, message_id: int, timeout: Optional[float], settled: Optional[Settled] = None
+    ) -> Key:
+        settled = settled or self._core.settled
         gate = Gate()
-        key = self._core.settled.wait(message_id, gate.open)
+        key = settled.wait(message_id, gate.open)
         if key is None and not self._wait(gate, timeout):
-            self._core.settled.forget(message_id, gate.open)
+            settled.forget(message_id, gate.open)
             raise TimeoutError(
                 c.TERN_E_TIMEOUT,
                 f"message {message_id} has no outcome yet: {self._core.last_error()[1]}".rstrip(

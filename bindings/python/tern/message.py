@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Optional, Union
+from typing import Optional, Protocol, Union
 
-if TYPE_CHECKING:
-    from ._core import Core
+from .enums import CompressionResult
 
 Payload = Union[str, bytes, bytearray, memoryview]
 
 _ENTRY = struct.Struct("=BI")
 _NUMBER = struct.Struct("=I")
+
+
+class Acknowledger(Protocol):
+    """Who a message came through."""
+
+    def ack(self, number: int) -> None:
+        """Acknowledges the message of this number; 0 stands for one that needs none."""
 
 
 @dataclass
@@ -83,7 +89,7 @@ class Message:
         number: int,
         mark: int,
         packed: bytes,
-        core: Core,
+        core: Acknowledger,
     ) -> None:
         self.payload = payload
         self._topic: Union[bytes, str] = topic
@@ -128,6 +134,12 @@ class Message:
         if self._properties is None:
             self._properties = Properties.unpack(self._packed)
         return self._properties
+
+    @property
+    def compression(self) -> CompressionResult:
+        """What became of its payload, for clients with compression; else CompressionResult.RAW."""
+        known = self.mark <= CompressionResult.NO_MEMORY
+        return CompressionResult(self.mark) if known else CompressionResult.RAW
 
     def ack(self) -> None:
         """Acknowledges it, for clients with ack="manual"; QoS 0 needs none.

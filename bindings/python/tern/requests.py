@@ -39,7 +39,8 @@ class Subscribe:
     retained_never: bool = False
 
 
-def _flags(qos: int, wanted: Mapping[str, bool]) -> int:
+def subscribe_flags(qos: int, wanted: Mapping[str, bool]) -> int:
+    """The flags of a subscription. Raises TypeError for a name that is none."""
     flags = qos
     for name, value in wanted.items():
         if name not in _FLAGS:
@@ -66,10 +67,10 @@ def subscription(
             if isinstance(one, Subscribe):
                 text, bits = (
                     one.filter,
-                    _flags(one.qos, {name: getattr(one, name) for name in _FLAGS}),
+                    subscribe_flags(one.qos, {name: getattr(one, name) for name in _FLAGS}),
                 )
             else:
-                text, bits = one, _flags(qos, flags)
+                text, bits = one, subscribe_flags(qos, flags)
             rc = held.tern_subscription_add(handle, c_text("filter", text), bits)
             if rc != 0:
                 raise make_error(rc, f"filter {text!r}: {held.tern_strerror(rc).decode()}")

@@ -1,0 +1,46 @@
+"""The programs of python -m tern; they take the options of tern-pub, tern-sub and tern-doctor.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from .. import __version__
+from .._ffi import held
+from .cli import OK, USAGE
+
+HELP = """Publishes to MQTT brokers, subscribes, and looks at the way to them.
+
+Usage: python -m tern COMMAND [options]
+
+  pub     publishes messages, and ends when the outcome of each is known
+  sub     subscribes to topics and prints the messages that come
+  doctor  walks the way to a server step by step and prints what it finds
+
+'python -m tern COMMAND --help' tells more of each.
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs what the command line asks for; returns the exit status."""
+    command, rest = (arguments[0], list(arguments[1:])) if arguments else ("", [])
+    if command == "pub":
+        from .pub import run
+    elif command == "sub":
+        from .sub import run
+    elif command == "doctor":
+        from .doctor import run
+    elif command == "--help":
+        sys.stdout.write(HELP)
+        return OK
+    elif command == "--version":
+        print(f"python -m tern {__version__} (libtern {held.tern_version_string().decode()})")
+        return OK
+    else:
+        trouble = f"'{command}' is no command" if command else "say what to do: pub, sub or doctor"
+        print(f"python -m tern: {trouble}\nTry 'python -m tern --help'.", file=sys.stderr)
+        return USAGE
+    return run(rest)

@@ -1,0 +1,134 @@
+"""What C makes with threads of its own: pools and hubs. How they end, and how their calls get here.
+
+Callbacks of C are functions of modules, which live for ever; what they are given is a number, and
+whom it stands for is looked up. So no callback can come to an object that is gone.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+from __future__ import annotations
+
+import _thread
+import atexit
+import contextlib
+import itertools
+import os
+import threading
+import weakref
+from typing import Any, Callable, Optional
+
+from ._apply import U32, milliseconds
+from ._core import Gate, report
+from ._ffi import c, lib
+from .errors import ClosedError
+
+SHIFT = 20  # bits of a number that say which handler of an object is meant
+_numbers = itertools.count(1)
+_objects: weakref.WeakValueDictionary[int, Foreign] = weakref.WeakValueDictionary()
+_ending: set[_thread.LockType] = set()
+
+
+def find(number: Optional[int]) -> Any:
+    """The object that a callback is for; None where nobody uses it any more."""
+    return _objects.get((number or 0) >> SHIFT)
+
+
+def _free(function: str, handle: int, ended: _thread.LockType) -> None:
+    try:
+        getattr(lib, function)(handle)
+    finally:
+        _ending.discard(ended)
+        ended.release()
+
+
+def _let_go(function: str, handle: int) -> None:
+    """Frees it on another thread: this one may be in a callback that freeing would wait for."""
+    ended = _thread.allocate_lock()
+    ended.acquire()
+    _ending.add(ended)
+    try:
+        _thread.start_new_thread(_free, (function, handle, ended))
+    except RuntimeError:  # the interpreter is at its end, and so is the process
+        _ending.discard(ended)
+
+
+def waited(call: Callable[[int], int], timeout: Optional[float]) -> int:
+    """The result of a call of C that blocks for up to so many ms.
+
+    In the main thread Ctrl-C ends the wait; what was called goes on by itself then.
+    """
+    limit = U32 if timeout is None else milliseconds("timeout", timeout)
+    if threading.get_ident() == threading.main_thread().ident:
+        gate = Gate()
+        with contextlib.suppress(RuntimeError):  # the interpreter is at its end: no more threads
+            _thread.start_new_thread(lambda: gate.open(call(limit)), ())
+            gate.wait(None)
+            return int(gate.value)
+    return call(limit)
+
+
+class Foreign:
+    """An object of C with threads of its own; what its callbacks raise goes to on_error."""
+
+    on_error: Optional[Callable[[BaseException], Any]] = None
+    """Called with what a callback raised; without it sys.unraisablehook is."""
+
+    def __init__(self) -> None:
+        self._closed = False
+        self._lock = threading.Lock()
+        self._number = next(_numbers) << SHIFT
+
+    def _adopt(self, handle: int, free: str) -> None:
+        """From now on there are callbacks; `free` is the function of C that ends it."""
+        weakref.finalize(self, _let_go, free, handle).atexit = False
+        _objects[self._number >> SHIFT] = self
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Ends it."""
+        raise NotImplementedError
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError(c.TERN_E_CLOSED)
+
+    def _call(self, callback: Optional[Callable[..., Any]], *values: Any) -> Any:
+        """Calls what the application gave; None where that raised."""
+        if callback is None:
+            return None
+        try:
+            return callback(*values)
+        except BaseException as error:
+            self._on_error(error)
+            return None
+
+    def _on_error(self, error: BaseException) -> None:
+        what = f"{type(self).__module__}.{type(self).__name__}"
+        if self.on_error is None:
+            # A callback cannot know that it is being closed at this moment.
+            if not (self._closed and isinstance(error, ClosedError)):
+                report(error, f"a callback of {what}")
+            return
+        try:
+            self.on_error(error)
+        except BaseException as second:
+            report(second, f"on_error of {what}")
+
+
+def _close_all() -> None:
+    """At the interpreter's end: what is on its way has a second; no callback may come after it."""
+    for one in list(_objects.values()):
+        with contextlib.suppress(Exception):
+            one.close(1.0)
+    for ended in list(_ending):
+        ended.acquire(timeout=2.0)
+
+
+def _forked() -> None:
+    """In the child of a fork: they are the parent's."""
+    _ending.clear()
+    for one in list(_objects.values()):
+        one._closed = True
+
+
+atexit.register(_close_all)
+os.register_at_fork(after_in_child=_forked)
