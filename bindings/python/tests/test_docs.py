@@ -1,0 +1,41 @@
+"""The programs of the documentation run.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from broker import Broker
+
+PAGES = ("README.md", "docs/python.md", "docs/python-paho.md", "bindings/python/README.md")
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def programs() -> list[tuple[str, str]]:
+    """Each program that stands in a page, with its place."""
+    found = []
+    for page in PAGES:
+        for match in re.finditer(
+            r"^```python\n(.*?)^```", (ROOT / page).read_text("utf-8"), re.M | re.S
+        ):
+            line = (ROOT / page).read_text("utf-8")[: match.start()].count("\n") + 1
+            found.append((f"{page}:{line}", match[1]))
+    return found
+
+
+@pytest.mark.parametrize(("place", "text"), programs(), ids=lambda one: str(one)[:40])
+def test_programs_of_pages(broker: Broker, place: str, text: str) -> None:
+    compile(text, place, "exec")
+    if "broker.example" in text:
+        pytest.skip("speaks to a broker that is an example")
+    text = text.replace("mqtt://localhost", broker.url)
+    text = text.replace('"localhost", 1883', f'"127.0.0.1", {broker.port}')
+    command = [sys.executable, "-c", text]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0 and done.stderr == "", f"{place}: {done.stderr}"
