@@ -4,6 +4,7 @@ SPDX-License-Identifier: Apache-2.0
 """
 
 import gc
+import os
 import queue
 import signal
 import subprocess
@@ -518,3 +519,27 @@ except KeyboardInterrupt:
     assert process.stdout.readline() == "interrupted\n"
     process.communicate(timeout=PATIENCE)
     assert time.monotonic() - started < PATIENCE
+
+
+def test_memory_is_bounded(pool, topic):
+    def resident():
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    got = []
+    pool.on_message = lambda message: got.append(1)
+    pool.subscribe(topic, qos=1)
+
+    def exchange(number):
+        del got[:]
+        for _ in range(number):
+            pool.publish(topic, b"x" * 1000, qos=1)
+        pool.flush(PATIENCE)
+        assert wait_until(lambda: len(got) == number)
+
+    for _ in range(3):
+        exchange(2000)
+    before = resident()
+    for _ in range(5):
+        exchange(2000)  # 10 MB of payloads
+    assert resident() - before < 5 << 20
