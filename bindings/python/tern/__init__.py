@@ -4,6 +4,7 @@ SPDX-License-Identifier: Apache-2.0
 """
 
 from ._declarations import VERSION as __version__
+from .attempt import Attempt
 from .batch import Batch, BatchItem, Unpacked, UnpackedBatch, unpack_batch
 from .client import Client, Publication
 from .compression import Compression
@@ -60,6 +61,7 @@ from .requests import Subscribe
 
 __all__ = [
     "Ack",
+    "Attempt",
     "Batch",
     "BatchItem",
     "CancelledError",

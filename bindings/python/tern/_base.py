@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ._core import LOG, Core, report
-from ._ffi import held
+from ._ffi import c, held
+from .attempt import Attempt, Question, watch_attempts
 from .enums import Cause, Limit, Outcome
-from .errors import ClosedError
+from .errors import ClosedError, StateError
 from .event import Event
 from .message import Message
 from .options import Options
@@ -92,7 +93,13 @@ class ClientBase:
         """Called with the outcomes of published messages, a range of ids at a time."""
         self.on_error: Optional[Callable[[BaseException], Any]] = None
         """Called with what a callback raised; without it sys.unraisablehook is."""
+        self._on_attempt: Optional[Callable[[Attempt], Any]] = None
+        self._attempts_as = 0
+        ask = self._options.get("credentials")
+        self._question = None if ask is None else Question(self, ask)
         self._core = Core(self, self._servers, self._options)
+        if self._question is not None:
+            watch_attempts(self)
 
     # ---- the connection ----
 
@@ -105,6 +112,23 @@ class ClientBase:
         changed = {**self._options, **options}
         self._core.configure(list(servers) or self._servers, changed)
         self._servers, self._options = list(servers) or self._servers, changed
+
+    @property
+    def on_attempt(self) -> Optional[Callable[[Attempt], Any]]:
+        """Called before each attempt to connect, which it may change, put off or stop.
+
+        It may take its time, and must not wait for the client. Where it raises, the attempt is put
+        off for a little while.
+        """
+        return self._on_attempt
+
+    @on_attempt.setter
+    def on_attempt(self, handler: Optional[Callable[[Attempt], Any]]) -> None:
+        service = self._options.get("service")
+        if service is not None and service.asks:
+            raise StateError(c.TERN_E_STATE, "on_attempt: the service's own handler is there")
+        self._on_attempt = handler
+        watch_attempts(self)
 
     def retry(self) -> None:
         """Ends the wait for the next attempt."""

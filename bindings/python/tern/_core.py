@@ -27,6 +27,9 @@ from typing import (
 
 from ._apply import Handle, apply_client, apply_connection, flags_of, make_message
 from ._ffi import c, callbacks, held, lib
+from ._gate import Gate as Gate
+from ._gate import report as report
+from ._service import Service
 from .enums import LogLevel
 from .errors import ClosedError, error_text, make_error
 from .event import Event, read_event
@@ -127,7 +130,8 @@ class Core:
         self._deferred: deque[Callable[[], None]] = deque()
         self._ack_through = 0
         self._acked_at = 0.0
-        self._keep = [options.get("compression")]
+        self._keep: list[Any] = [options.get("compression")]
+        self.serviced = options.get("service") is not None
         self.log_level = LogLevel(options.get("log_level", LogLevel.WARNING))
         self._make(servers, options)
         self._out = (ctypes.c_void_p(), ctypes.c_size_t(), ctypes.c_void_p(), ctypes.c_size_t())
@@ -141,15 +145,7 @@ class Core:
         if rc != 0:
             raise make_error(rc)
         try:
-            with Handle("client") as fixed:
-                apply_client(fixed, options)
-                held.tern_client_options_set_dispatch(fixed, c.TERN_DISPATCH_MANUAL)
-                held.tern_client_options_set_ack(fixed, c.TERN_ACK_MANUAL)
-                if self.log_level > LogLevel.NONE:
-                    held.tern_client_options_set_log(
-                        fixed, int(self.log_level), lib.tern_feed_log, feed
-                    )
-                rc = held.tern_client_new(ctypes.byref(client), fixed)
+            rc = self._new_client(client, feed, servers, options)
             if rc != 0:
                 raise make_error(rc)
             self.handle, self.feed = client, feed
@@ -161,16 +157,48 @@ class Core:
                 held.tern_feed_free(feed)
             raise
         self.check(held.tern_feed_attach(feed, client))
-        events = self._events
+        events, service = self._events, options.get("service")
+        explain = service.explain if service is not None else None
         self._on_event_c = callbacks.tern_event_callback(
-            lambda _client, event, _data: events.append(read_event(event))
+            lambda _client, event, _data: events.append(read_event(event, explain))
         )
         held.tern_feed_set_event_callback(feed, self._on_event_c, None)
         if servers:
             self.configure(servers, options)
 
+    def _new_client(
+        self,
+        client: ctypes.c_void_p,
+        feed: ctypes.c_void_p,
+        servers: Sequence[str],
+        options: Mapping[str, Any],
+    ) -> int:
+        def prepare(fixed: Any, connection: Any) -> None:
+            apply_client(fixed, options)
+            held.tern_client_options_set_dispatch(fixed, c.TERN_DISPATCH_MANUAL)
+            held.tern_client_options_set_ack(fixed, c.TERN_ACK_MANUAL)
+            if self.log_level > LogLevel.NONE:
+                level = int(self.log_level)
+                held.tern_client_options_set_log(fixed, level, lib.tern_feed_log, feed)
+            if connection is not None:
+                apply_connection(connection, (), options)
+
+        service: Optional[Service] = options.get("service")
+        if service is None:
+            with Handle("client") as fixed:
+                prepare(fixed, None)
+                return int(held.tern_client_new(ctypes.byref(client), fixed))
+        if servers:
+            raise TypeError("servers: the service knows its own")
+        service.check_options(options)
+        rc, keep = service.new_client(client, self._owner, prepare)
+        self._keep.append(keep)
+        return rc
+
     def configure(self, servers: Sequence[str], options: Mapping[str, Any]) -> None:
         """Replaces how to connect, from the next attempt on."""
+        if self.serviced:
+            raise make_error(c.TERN_E_STATE, "configure: the service says how to connect")
         with Handle("connection") as connection:
             apply_connection(connection, servers, options)
             self.check(held.tern_client_configure(self.handle, connection))
@@ -466,41 +494,3 @@ class Core:
                 )
             else:
                 self._tell_other(owner, what & 255, who, number, other, place, a, b)
-
-
-class Gate:
-    """What one thread waits for and another opens; Ctrl-C gets through."""
-
-    __slots__ = ("_lock", "opened", "value")
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._lock.acquire()
-        self.opened = False
-        self.value: Any = None
-
-    def open(self, value: Any = None) -> None:
-        """Opens it, once."""
-        self.value = value
-        self.opened = True
-        self._lock.release()
-
-    def wait(self, timeout: Optional[float]) -> bool:
-        """Waits; False where the time was over first."""
-        return self._lock.acquire(timeout=-1 if timeout is None else timeout)
-
-
-_VOID = ctypes.CFUNCTYPE(None)
-
-
-def report(error: BaseException, what: str) -> None:
-    """Gives an error that a callback raised, and nobody takes, to sys.unraisablehook."""
-    traceback = error.__traceback__
-
-    def raising() -> None:
-        raise error
-
-    # The hook's arguments can be made by the interpreter alone; ctypes has it make them.
-    raising.__qualname__ = what
-    _VOID(raising)()
-    error.__traceback__ = traceback  # without the frame above, which refers to the error

@@ -6,7 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from ._ffi import c, held, text
 from .enums import EventKind, Limit, Step, Version
@@ -78,8 +78,9 @@ def _certificates(event: Any) -> list[Certificate]:
     ]
 
 
-def read_event(event: Any) -> Event:
-    """Reads all of an event that is borrowed from Tern."""
+def read_event(event: Any, explain: Optional[Callable[[Any], Optional[str]]] = None) -> Event:
+    """Reads all of an event that is borrowed from Tern; `explain` may know better than its hint."""
+    hint = explain(event) if explain is not None else None
     kind = EventKind(held.tern_event_get_kind(event))
     connected = kind == EventKind.CONNECTED
     delay = held.tern_event_retry_delay(event)
@@ -88,7 +89,7 @@ def read_event(event: Any) -> Event:
         error=held.tern_event_error(event),
         text=text(held.tern_event_text(event)) or "",
         step=Step(held.tern_event_step(event)),
-        hint=text(held.tern_event_hint(event)),
+        hint=hint or text(held.tern_event_hint(event)),
         reason_code=held.tern_event_reason_code(event),
         reason_string=text(held.tern_event_reason_string(event)),
         server_reference=text(held.tern_event_server_reference(event)),

@@ -6,10 +6,11 @@ SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import (
     TYPE_CHECKING,
+    Callable,
     Optional,
     TypedDict,
     Union,
@@ -27,6 +28,8 @@ from .enums import (
 from .message import Payload, Properties
 
 if TYPE_CHECKING:
+    from ._service import Service
+    from .attempt import Credentials
     from .compression import Compression
 
 PathLike = Union[str, "os.PathLike[str]"]
@@ -89,6 +92,11 @@ class Options(TypedDict, total=False):
     """Needed for persistent sessions; the server assigns one where it is missing."""
     username: Optional[str]
     password: Union[str, bytes, None]
+    credentials: Callable[[], Union[Credentials, Awaitable[Credentials]]]
+    """Asked for user name and password before each attempt, in place of those two; where callbacks
+    run. It may be a coroutine function for tern.aio.Client. Where it raises it is asked again."""
+    service: Service
+    """A cloud service, tern.aws.IoTCore for one, which knows server, TLS and credentials."""
     keep_alive: int
     version: Union[Version, int]
     """Version.AUTO (5, and 3.1.1 where the server does not speak 5), V5 or V311."""

@@ -21,9 +21,12 @@ PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbi
 
 
 class Broker:
-    """A mosquitto with a folder of its own. Its port stays the same when it is started again."""
+    """A mosquitto with a folder of its own. Its port stays the same when it is started again.
 
-    def __init__(self, folder: Path) -> None:
+    `lines` of its configuration stand in place of `allow_anonymous true`.
+    """
+
+    def __init__(self, folder: Path, *lines: str) -> None:
         program = shutil.which("mosquitto", path=PATH)
         if program is None:
             pytest.skip("mosquitto is not installed")
@@ -31,7 +34,7 @@ class Broker:
         self._folder = folder
         self._process: Optional[subprocess.Popen[bytes]] = None
         self.port = 0
-        self.extra = ["allow_anonymous true"]  # lines of its configuration
+        self.extra = list(lines) or ["allow_anonymous true"]  # lines of its configuration
 
     @property
     def url(self) -> str:

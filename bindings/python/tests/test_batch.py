@@ -301,8 +301,8 @@ def test_collected_in_any_order(broker, topic, order):
         assert gone[0]() is not None  # the batch needs it
         del batch
     else:
-        client.on_message = lambda message: batch.add("a", message.payload)
-        batch.on_delivery = lambda told: client
+        client.on_message = lambda message, circle=batch: circle
+        batch.on_delivery = lambda told, circle=client: circle
         del client, batch
     gc.collect()
     assert wait_until(lambda: gc.collect() is not None and [one() for one in gone] == [None, None])

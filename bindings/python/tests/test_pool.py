@@ -4,6 +4,7 @@ SPDX-License-Identifier: Apache-2.0
 """
 
 import gc
+import os
 import queue
 import signal
 import subprocess
@@ -408,7 +409,7 @@ def test_many_threads(pool, topic):
 
 def test_nobody_keeps_a_pool(broker, topic):
     pool = tern.Pool(broker.url, members=2).connect(PATIENCE)
-    pool.on_message = lambda message: pool.publish("never", "x")  # a circle of the user's own
+    pool.on_message = lambda message, circle=pool: circle  # of the user's own
     pool.subscribe(topic)
     handle = pool._handle
     gone = weakref.ref(pool)
@@ -516,4 +517,29 @@ except KeyboardInterrupt:
     started = time.monotonic()
     process.send_signal(signal.SIGINT)
     assert process.stdout.readline() == "interrupted\n"
-    assert process.wait(PATIENCE) is not None and time.monotonic() - started < PATIENCE
+    process.communicate(timeout=PATIENCE)
+    assert time.monotonic() - started < PATIENCE
+
+
+def test_memory_is_bounded(pool, topic):
+    def resident():
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    got = []
+    pool.on_message = lambda message: got.append(1)
+    pool.subscribe(topic, qos=1)
+
+    def exchange(number):
+        del got[:]
+        for _ in range(number):
+            pool.publish(topic, b"x" * 1000, qos=1)
+        pool.flush(PATIENCE)
+        assert wait_until(lambda: len(got) == number)
+
+    for _ in range(3):
+        exchange(2000)
+    before = resident()
+    for _ in range(5):
+        exchange(2000)  # 10 MB of payloads
+    assert resident() - before < 5 << 20
