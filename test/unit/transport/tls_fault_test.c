@@ -14,7 +14,7 @@
 #include "support/fault.h"
 #include "tls_rig.h"
 
-enum { SEEDS = 24, TOTAL = 6000, PIECE_MAX = 3000, TURNS_MAX = 2000000, SMALL = 1, MIDDLE = 97 };
+enum { SEEDS = 12, TOTAL = 6000, PIECE_MAX = 3000, TURNS_MAX = 2000000, SMALL = 1, MIDDLE = 97 };
 
 /* Where the faults are: under TLS its records are cut, above it what it gives and takes is. */
 enum { BELOW = 1, ABOVE = 2 };
