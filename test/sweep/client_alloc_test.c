@@ -12,67 +12,20 @@
 /* after the headers that it needs */
 #include <cmocka.h>
 
+#include "allocations.h"
 #include "support/mock_broker.h"
 #include "support/net.h"
 
 enum { PATIENCE = NET_PATIENCE_MS, MESSAGES = 6 };
 
-/* ---- the library's allocations come here ---- */
-
-void *__real_tern__malloc(size_t size);
-void *__real_tern__calloc(size_t count, size_t size);
-void *__real_tern__realloc(void *memory, size_t size);
-char *__real_tern__strdup(const char *text);
-void *__real_tern__memdup(const void *data, size_t size);
-void *__wrap_tern__malloc(size_t size);
-void *__wrap_tern__calloc(size_t count, size_t size);
-void *__wrap_tern__realloc(void *memory, size_t size);
-char *__wrap_tern__strdup(const char *text);
-void *__wrap_tern__memdup(const void *data, size_t size);
-
-static atomic_long until_failure; /* allocations that still succeed; below 0: all do */
-static atomic_bool armed;
-
 /* The mock broker uses the library's buffers too, in its own thread: that is not what is tried. */
-static _Thread_local bool exempt;
-
-static bool fails(void)
-{
-    return !exempt && atomic_load(&armed) && atomic_fetch_sub(&until_failure, 1) == 0;
-}
-
-void *__wrap_tern__malloc(size_t size)
-{
-    return fails() ? NULL : __real_tern__malloc(size);
-}
-
-void *__wrap_tern__calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : __real_tern__calloc(count, size);
-}
-
-void *__wrap_tern__realloc(void *memory, size_t size)
-{
-    return fails() ? NULL : __real_tern__realloc(memory, size);
-}
-
-char *__wrap_tern__strdup(const char *text)
-{
-    return fails() ? NULL : __real_tern__strdup(text);
-}
-
-void *__wrap_tern__memdup(const void *data, size_t size)
-{
-    return fails() ? NULL : __real_tern__memdup(data, size);
-}
-
 static bool exempt_broker(mock_broker *broker, mock_peer *peer, const tern__packet *packet, void *user_data)
 {
     (void)broker;
     (void)peer;
     (void)packet;
     (void)user_data;
-    exempt = true; /* for its thread, from its first packet on */
+    allocations_exempt_thread(); /* from its first packet on */
     return false;
 }
 
@@ -249,11 +202,9 @@ static void sweep(void (*lived)(mock_broker *broker, life *l))
         life l = {0};
         mock_broker *broker = mock_broker_new();
         mock_broker_set_script(broker, exempt_broker, NULL);
-        atomic_store(&until_failure, n);
-        atomic_store(&armed, true);
+        allocations_arm(n);
         lived(broker, &l);
-        atomic_store(&armed, false);
-        failed = atomic_load(&until_failure) < 0;
+        failed = allocations_disarm();
         mock_broker_free(broker);
         assert_true(n < 10000);
     }
