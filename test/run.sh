@@ -1,23 +1,25 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, runs every test, and prints ctest's summary.
-# Usage: test/run.sh [--quick | --lane NAME]...   lanes: main, asan, tsan, clang, install, docs, python
+# Usage: test/run.sh [--quick | --full | --lane NAME]...   lanes: main, asan, tsan, clang, install, docs, python; full
 # SPDX-License-Identifier: Apache-2.0
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$root/samples/install-packages.sh"
 builds=${TERN_BUILD_DIR:-$root/build}
 jobs=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
+usual=(main asan tsan clang install docs python)
 lanes=()
 
 while [ $# -gt 0 ]; do
     case "$1" in
     --quick) lanes+=(main) ;;
+    --full) lanes+=("${usual[@]}" full) ;;
     --lane) lanes+=("$2"); shift ;;
     *) sed -n '2,3s/^# //p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
     esac
     shift
 done
-[ ${#lanes[@]} -gt 0 ] || lanes=(main asan tsan clang install docs python)
+[ ${#lanes[@]} -gt 0 ] || lanes=("${usual[@]}")
 
 install_missing gcc g++ libc6-dev cmake ninja-build pkg-config libssl-dev zlib1g-dev libcjson-dev openssl libcmocka-dev python3-paho-mqtt mosquitto mosquitto-clients tinyproxy microsocks \
     nginx curl util-linux python3 python3-venv clang
@@ -73,6 +75,15 @@ lane_docs() {
 
 lane_python() {
     "$root/bindings/python/tests/run.sh" "$root" "$builds/python"
+}
+
+# What needs more than Debian's stable packages; where that cannot be had it is skipped, and says why.
+lane_full() {
+    local status=0
+    build main
+    echo "== full: a client's key in a token"
+    "$root/test/full/pkcs11.sh" "$root" "$builds/main/samples" "$builds/pkcs11" || status=$?
+    [ "$status" -eq 0 ] || [ "$status" -eq 77 ]
 }
 
 mkdir -p "$builds"

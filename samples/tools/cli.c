@@ -21,7 +21,7 @@ static const cli_option common[] = {
     {CLI_CAPATH, "capath", "DIRECTORY", "use TLS and trust the authorities in this directory alone"},
     {CLI_OS_CERTS, "tls-use-os-certs", NULL, "use TLS and trust the system's authorities"},
     {CLI_CERT, "cert", "FILE", "use TLS with this client certificate (PEM)"},
-    {CLI_KEY, "key", "FILE", "its private key (default: in the file of --cert)"},
+    {CLI_KEY, "key", "FILE", "its private key, or a pkcs11: URI (default: in the file of --cert)"},
     {CLI_KEYPASS, "keypass", "PASSWORD", "the private key's password"},
     {CLI_CIPHERS, "ciphers", "LIST", "the ciphers of TLS 1.2 that are offered"},
     {CLI_ALPN, "tls-alpn", "PROTOCOLS", "the application protocols that are offered, commas between them"},

@@ -55,7 +55,10 @@ static int fill_tls(const way *self, tern_tls_options *tls, const char **part)
     if (rc == 0) *part = "--capath";
     if (rc == 0 && self->ca_directory != NULL) rc = tern_tls_options_add_ca_directory(tls, self->ca_directory);
     if (rc == 0) *part = "--cert";
-    if (rc == 0 && self->certificate != NULL) rc = tern_tls_options_set_certificate_file(tls, self->certificate, self->key);
+    bool by_uri = self->key != NULL && strncmp(self->key, "pkcs11:", strlen("pkcs11:")) == 0;
+    if (rc == 0 && by_uri) rc = tern_tls_options_set_key_uri(tls, self->key);
+    if (rc == 0 && self->certificate != NULL)
+        rc = tern_tls_options_set_certificate_file(tls, self->certificate, by_uri ? NULL : self->key);
     if (rc == 0) *part = "--keypass";
     if (rc == 0 && self->key_password != NULL) rc = tern_tls_options_set_key_password(tls, self->key_password);
     if (rc == 0) *part = "--ciphers";

@@ -56,7 +56,7 @@ COMMON = (
     Option("", "capath", "DIRECTORY", "use TLS and trust the authorities in this directory alone"),
     Option("", "tls-use-os-certs", "", "use TLS and trust the system's authorities"),
     Option("", "cert", "FILE", "use TLS with this client certificate (PEM)"),
-    Option("", "key", "FILE", "its private key (default: in the file of --cert)"),
+    Option("", "key", "FILE", "its private key, or a pkcs11: URI (default: in the file of --cert)"),
     Option("", "keypass", "PASSWORD", "the private key's password"),
     Option("", "ciphers", "LIST", "the ciphers of TLS 1.2 that are offered"),
     Option("", "tls-alpn", "PROTOCOLS", "the application protocols offered, commas between them"),
@@ -149,12 +149,14 @@ class CommandLine:
         if not self.wants_tls:
             return None
         alpn, identity = self.get("tls-alpn"), self.get("psk-identity")
-        newest = self.get("tls-version") == "tlsv1.3"
+        newest, key = self.get("tls-version") == "tlsv1.3", self.get("key")
+        by_uri = key is not None and key.startswith("pkcs11:")
         return TLS(
             ca_file=self.get("cafile"),
             ca_directory=self.get("capath"),
             certificate_file=self.get("cert"),
-            key_file=self.get("key"),
+            key_file=None if by_uri else key,
+            key_uri=key if by_uri else None,
             key_password=self.get("keypass"),
             ciphers=self.get("ciphers"),
             alpn=alpn.split(",") if alpn else None,
