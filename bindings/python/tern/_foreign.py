@@ -84,6 +84,8 @@ def check_options(options: Mapping[str, Any], elsewhere: Mapping[str, str]) -> N
 
 def log_event(event: Event, prefix: str = "") -> None:
     """Logs what happened: C's own records come from threads that may not wait for Python."""
+    if event.error == c.TERN_E_CANCELLED:
+        return  # it is being closed
     if event.error != 0:
         LOG.warning("%s%s", prefix, event.text)
     elif event.kind == EventKind.CONNECTED:
