@@ -18,7 +18,7 @@ from ._apply import c_text, milliseconds
 from ._borrowed import read_message
 from ._core import Gate, TokenResult, _read_token
 from ._ffi import callbacks, held
-from ._foreign import find
+from ._foreign import find, log_event
 from .enums import Cause, Outcome
 from .errors import make_error
 from .event import read_event
@@ -196,8 +196,10 @@ def on_response(_hub: int, response: int, number: int) -> None:
 @callbacks.tern_azure_event_callback  # type: ignore[untyped-decorator]
 def on_event(_hub: int, event: int, number: int) -> None:
     device = find(number)
-    if device is not None and device.on_event is not None:
-        device._call(device.on_event, read_event(event))
+    if device is not None:
+        told = read_event(event)
+        log_event(told)
+        device._call(device.on_event, told)
 
 
 def _read_properties(bag: int) -> list[tuple[str, Optional[str]]]:

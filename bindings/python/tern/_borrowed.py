@@ -21,21 +21,44 @@ class _Nobody:
 
 NOBODY = _Nobody()
 
+# Called for each message, so at the lowest cost.
+_qos = held.untyped("tern_message_qos")
+_retained = held.untyped("tern_message_retained")
+_duplicate = held.untyped("tern_message_duplicate")
+_payload = held.untyped("tern_message_payload")
+_payload_length = held.untyped("tern_message_payload_length")
+_topic = held.untyped("tern_message_topic")
+_ack_number = held.untyped("tern_message_ack_number")
+_mark = held.untyped("tern_message_mark")
+_format = held.untyped("tern_message_payload_format")
+_expiry = held.untyped("tern_message_expiry")
+_property_count = held.untyped("tern_message_user_property_count")
+_identifier_count = held.untyped("tern_message_subscription_id_count")
 
-def _bytes(function: Any, message: Any) -> Optional[bytes]:
-    length = ctypes.c_size_t()
-    address = function(message, ctypes.byref(length))
+
+def _addresses(name: str) -> Any:
+    """A function whose result is no text with a NUL behind it."""
+    function = held.untyped(name)
+    function.restype = ctypes.c_void_p
+    return function
+
+
+_content_type = _addresses("tern_message_content_type")
+_response_topic = _addresses("tern_message_response_topic")
+_correlation_data = _addresses("tern_message_correlation_data")
+
+
+def _bytes(address: Optional[int], length: ctypes.c_size_t) -> Optional[bytes]:
     return None if address is None else ctypes.string_at(address, length.value)
 
 
-def _text(function: Any, message: Any) -> Optional[str]:
-    value = _bytes(function, message)
-    return None if value is None else value.decode()
+def _text(address: Optional[int], length: ctypes.c_size_t) -> Optional[str]:
+    return None if address is None else ctypes.string_at(address, length.value).decode()
 
 
 def _user_properties(message: Any) -> list[tuple[str, str]]:
     result = []
-    for index in range(held.tern_message_user_property_count(message)):
+    for index in range(_property_count(message)):
         name, value = ctypes.c_void_p(), ctypes.c_void_p()
         sizes = ctypes.c_size_t(), ctypes.c_size_t()
         held.tern_message_user_property(
@@ -54,18 +77,17 @@ def _user_properties(message: Any) -> list[tuple[str, str]]:
     return result
 
 
-def read_properties(message: Any) -> Properties:
+def read_properties(message: ctypes.c_void_p) -> Properties:
     """The properties of a message, copied."""
-    form = held.tern_message_payload_format(message)
-    expiry = ctypes.c_uint32()
-    has_expiry = held.tern_message_expiry(message, ctypes.byref(expiry)) == 1
-    ids = range(held.tern_message_subscription_id_count(message))
+    form, expiry, length = _format(message), ctypes.c_uint32(), ctypes.c_size_t()
+    has_expiry = _expiry(message, ctypes.byref(expiry)) == 1
+    ids, size = range(_identifier_count(message)), ctypes.byref(length)
     return Properties(
         payload_format=None if form < 0 else form,
         expiry=expiry.value if has_expiry else None,
-        content_type=_text(held.tern_message_content_type, message),
-        response_topic=_text(held.tern_message_response_topic, message),
-        correlation_data=_bytes(held.tern_message_correlation_data, message),
+        content_type=_text(_content_type(message, size), length),
+        response_topic=_text(_response_topic(message, size), length),
+        correlation_data=_bytes(_correlation_data(message, size), length),
         user_properties=_user_properties(message),
         subscription_ids=[held.tern_message_subscription_id(message, index) for index in ids],
     )
@@ -73,20 +95,16 @@ def read_properties(message: Any) -> Properties:
 
 def read_message(message: Any, through: Acknowledger = NOBODY) -> Message:
     """A message that C lends, copied; `through` acknowledges it."""
-    flags = (
-        held.tern_message_qos(message)
-        | (0x4 if held.tern_message_retained(message) == 1 else 0)
-        | (0x8 if held.tern_message_duplicate(message) == 1 else 0)
-    )
-    size = held.tern_message_payload_length(message)
+    pointer = message if isinstance(message, ctypes.c_void_p) else ctypes.c_void_p(message)
+    flags = _qos(pointer) | _retained(pointer) << 2 | _duplicate(pointer) << 3
     result = Message(
-        ctypes.string_at(held.tern_message_payload(message), size),
-        held.tern_message_topic(message),
+        ctypes.string_at(_payload(pointer), _payload_length(pointer)),
+        _topic(pointer),
         c.TERN_FEED_MESSAGE | flags << 8,
-        held.tern_message_ack_number(message),
-        held.tern_message_mark(message),
+        _ack_number(pointer),
+        _mark(pointer),
         b"",
         through,
     )
-    result._properties = read_properties(message)
+    result._properties = read_properties(pointer)
     return result

@@ -15,12 +15,16 @@ import itertools
 import os
 import threading
 import weakref
+from collections.abc import Mapping
 from typing import Any, Callable, Optional
 
 from ._apply import U32, milliseconds
-from ._core import Gate, report
+from ._core import LOG, Gate, report
 from ._ffi import c, lib
+from .enums import EventKind
 from .errors import ClosedError
+from .event import Event
+from .options import Options
 
 SHIFT = 20  # bits of a number that say which handler of an object is meant
 _numbers = itertools.count(1)
@@ -65,6 +69,27 @@ def waited(call: Callable[[int], int], timeout: Optional[float]) -> int:
             gate.wait(None)
             return int(gate.value)
     return call(limit)
+
+
+def check_options(options: Mapping[str, Any], elsewhere: Mapping[str, str]) -> None:
+    """Raises for what is no option of a client, and for those that are somewhere else: why."""
+    for name in sorted(set(options) & set(elsewhere)):
+        raise TypeError(f"{name}: {elsewhere[name]}")
+    unknown = set(options) - set(Options.__annotations__)
+    if unknown:
+        raise TypeError(f"unknown option: {', '.join(sorted(unknown))}")
+    if options.get("ack", "auto") not in ("auto", "manual"):
+        raise ValueError(f'ack: "auto" and "manual" are possible, not {options["ack"]!r}')
+
+
+def log_event(event: Event, prefix: str = "") -> None:
+    """Logs what happened: C's own records come from threads that may not wait for Python."""
+    if event.error == c.TERN_E_CANCELLED:
+        return  # it is being closed
+    if event.error != 0:
+        LOG.warning("%s%s", prefix, event.text)
+    elif event.kind == EventKind.CONNECTED:
+        LOG.info("%s%s", prefix, event.text or f"connected to {event.server}")
 
 
 class Foreign:

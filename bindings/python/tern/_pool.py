@@ -6,24 +6,22 @@ SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Optional
 
 from ._apply import SIZE, c_number, c_text, milliseconds, set_option
 from ._ffi import c, callbacks, held
-from ._foreign import SHIFT, find
+from ._foreign import SHIFT, find, log_event
 from .enums import PoolPolicy
 from .errors import ClosedError, make_error
 from .event import read_event
-from .options import Options
 
 if TYPE_CHECKING:
     from .pool import Pool
 
 #: Options of a client that a pool's members do not have, and why.
-_NOT_HERE = {
+NOT_HERE = {
     "client_id": "members have a client_id_prefix",
-    "log_level": "records come from threads of C, which may not wait for Python: see on_event",
+    "log_level": "C's records come from threads that may not wait for Python",
     "receive_limit": "a pool has handlers, and no receive()",
     "credentials": "a pool's members are asked nothing",
     "service": "a service limits clients, not pools",
@@ -40,8 +38,10 @@ def on_message(client: int, message: int, number: int) -> None:
 @callbacks.tern_pool_event_callback  # type: ignore[untyped-decorator]
 def on_event(_pool: int, member: int, event: int, number: int) -> None:
     pool = find(number)
-    if pool is not None and pool.on_event is not None:
-        pool._call(pool.on_event, member, read_event(event))
+    if pool is not None:
+        told = read_event(event)
+        log_event(told, f"member {member}: ")
+        pool._call(pool.on_event, member, told)
 
 
 @callbacks.tern_pool_delivery_callback  # type: ignore[untyped-decorator]
@@ -76,17 +76,6 @@ class Member:
         rc = held.tern_client_ack_number(self._client, number, 0)
         if rc != 0:
             raise make_error(rc)
-
-
-def check_options(options: Mapping[str, Any]) -> None:
-    """Raises for what is no option of a pool's members."""
-    for name in sorted(set(options) & set(_NOT_HERE)):
-        raise TypeError(f"{name}: {_NOT_HERE[name]}")
-    unknown = set(options) - set(Options.__annotations__)
-    if unknown:
-        raise TypeError(f"unknown option: {', '.join(sorted(unknown))}")
-    if options.get("ack", "auto") not in ("auto", "manual"):
-        raise ValueError(f'ack: "auto" and "manual" are possible, not {options["ack"]!r}')
 
 
 def set_pool_options(

@@ -17,7 +17,7 @@ from ._apply import U32, apply_client, apply_connection, c_number, c_text, flags
 from ._azure import Ending, Method, Response, Telemetry, properties_handle
 from ._core import Gate
 from ._ffi import c, held, lib
-from ._foreign import Foreign, waited
+from ._foreign import Foreign, check_options, waited
 from .enums import OutboxPolicy
 from .errors import ClosedError, TimeoutError, make_error
 from .event import Event
@@ -42,7 +42,7 @@ _NOT_HERE = {
     "credentials": "the hub makes them",
     "service": "the hub is one",
     "version": "the service speaks 3.1.1",
-    "log_level": "records come from threads of C, which may not wait for Python: see on_event",
+    "log_level": "C's records come from threads that may not wait for Python",
     "receive_limit": "a device has handlers, and no receive()",
 }
 
@@ -109,46 +109,46 @@ class Device(Foreign):
         """
         super().__init__()
         self.on_event: Optional[Callable[[Event], Any]] = None
-        """Called with what happens to the connection."""
+        """Called with what happens to the connection. Failures are logged, too."""
         self._handlers: dict[str, Any] = {}
         self._through = _Through(self)
-        for name in sorted(set(options) & set(_NOT_HERE)):
-            raise TypeError(f"{name}: {_NOT_HERE[name]}")
-        unknown = set(options) - set(Options.__annotations__)
-        if unknown:
-            raise TypeError(f"unknown option: {', '.join(sorted(unknown))}")
-        if options.get("ack", "auto") not in ("auto", "manual"):
-            raise ValueError(f'ack: "auto" and "manual" are possible, not {options["ack"]!r}')
+        check_options(options, _NOT_HERE)
         if OutboxPolicy(options.get("outbox_policy", 0)) == OutboxPolicy.BLOCK:
             raise ValueError("outbox_policy: a device's outbox does not block")
         self._manual = options.get("ack") == "manual"
         check_connection_string(connection_string)
+        self._hub = self._make(connection_string, options, token_life, websocket, server, model_id)
+        self._client: int = held.tern_azure_hub_client(self._hub)
+        self._adopt(self._hub, "tern_azure_hub_free")
+        held.tern_azure_hub_set_event_handler(self._hub, _azure.on_event, self._number)
+
+    def _make(self, connection_string: str, options: Options, *own: Any) -> int:
         handle, hub = ctypes.c_void_p(), ctypes.c_void_p()
-        rc = held.tern_azure_options_new(
-            ctypes.byref(handle), c_text("connection_string", connection_string)
-        )
+        text = c_text("connection_string", connection_string)
+        rc = held.tern_azure_options_new(ctypes.byref(handle), text)
         if rc != 0:
             raise make_error(rc)
         try:
-            keep_alive = options.pop("keep_alive", 240)
-            self._apply(handle, token_life, keep_alive, websocket, server, model_id)
-            self._apply_options(handle, options)
+            self._apply(handle, options.get("keep_alive", 240), *own)
+            fixed = held.tern_azure_options_client(handle)
+            apply_client(fixed, options)
+            if self._manual:
+                held.tern_client_options_set_ack(fixed, c.TERN_ACK_MANUAL)
+            rest = {name: value for name, value in options.items() if name != "keep_alive"}
+            apply_connection(held.tern_azure_options_connection(handle), (), rest)
             rc = held.tern_azure_hub_new(ctypes.byref(hub), handle)
         finally:
             held.tern_azure_options_free(handle)
         if rc != 0:
             raise make_error(rc)
         assert hub.value is not None
-        self._hub = hub.value
-        self._client: int = held.tern_azure_hub_client(hub)
-        self._adopt(self._hub, "tern_azure_hub_free")
-        held.tern_azure_hub_set_event_handler(hub, _azure.on_event, self._number)
+        return hub.value
 
+    @staticmethod
     def _apply(
-        self,
         handle: Any,
-        token_life: int,
         keep_alive: int,
+        token_life: int,
         websocket: bool,
         server: Optional[str],
         model_id: Optional[str],
@@ -161,13 +161,6 @@ class Device(Foreign):
         call("websocket", int(bool(websocket)))
         call("server", c_text("server", server))
         call("model_id", c_text("model_id", model_id))
-
-    def _apply_options(self, handle: Any, options: Mapping[str, Any]) -> None:
-        fixed = held.tern_azure_options_client(handle)
-        apply_client(fixed, options)
-        if self._manual:
-            held.tern_client_options_set_ack(fixed, c.TERN_ACK_MANUAL)
-        apply_connection(held.tern_azure_options_connection(handle), (), options)
 
     # ---- errors ----
 

@@ -101,17 +101,7 @@ class BatchBase:
         """Called with outcomes, a range of ids at a time; where callbacks of the client run, or in
         the call that found that messages cannot be published."""
         self._number = next(_numbers)
-        handle = ctypes.c_void_p()
-        if client._core.closed:
-            raise ClosedError(c.TERN_E_CLOSED)
-        rc = held.tern_batch_new(ctypes.byref(handle), client._core.handle)
-        if rc != 0:
-            raise make_error(rc)
-        assert handle.value is not None
-        self._handle = handle
-        children = client._core.children
-        children[handle.value] = _free_once(os.getpid())
-        weakref.finalize(self, _let_go, children, handle.value).atexit = False
+        self._make(client)
         self._set("topic", "set_topic", c_text("topic", topic))
         self._set("qos", "set_flags", flags_of(qos, retain))
         count = c_number("max_messages", max_messages, U32)
@@ -122,10 +112,22 @@ class BatchBase:
         waiting = c_number("waiting_limit", waiting_limit, SIZE)
         self._set("waiting_limit", "set_waiting_limit", waiting)
         _batches[self._number] = self
-        held.tern_batch_set_delivery_handler(handle, _on_delivery, self._number)
+        held.tern_batch_set_delivery_handler(self._handle, _on_delivery, self._number)
         # Compressing takes time, in which other threads may run.
         library = held if client._options.get("compression") is None else lib
         self._add, self._flush = library.tern_batch_add, library.tern_batch_flush
+
+    def _make(self, client: ClientBase) -> None:
+        self._handle = ctypes.c_void_p()
+        if client._core.closed:
+            raise ClosedError(c.TERN_E_CLOSED)
+        rc = held.tern_batch_new(ctypes.byref(self._handle), client._core.handle)
+        if rc != 0:
+            raise make_error(rc)
+        assert self._handle.value is not None
+        children = client._core.children
+        children[self._handle.value] = _free_once(os.getpid())
+        weakref.finalize(self, _let_go, children, self._handle.value).atexit = False
 
     def _set(self, name: str, function: str, *arguments: Any) -> None:
         set_option(name, f"tern_batch_{function}", self._handle, *arguments)

@@ -59,12 +59,7 @@ class Compression:
         Raises UsageError and ValueError for values out of range, UnsupportedError where this
         build of libtern lacks zlib (or cJSON, for meta topics).
         """
-        handle = ctypes.c_void_p()
-        rc = held.tern_compression_new(ctypes.byref(handle))
-        if rc != 0:
-            raise make_error(rc)
-        weakref.finalize(self, held.tern_compression_unref, handle.value).atexit = False
-        self.pointer = handle
+        self.pointer = self._make()
         """The tern_compression of C, which lives as long as this."""
         self.form = CompressionForm(form)
         self._set("encoding", "set_default", int(Encoding(encoding)))
@@ -79,6 +74,14 @@ class Compression:
         limits = c_number("max_bytes", max_bytes, SIZE), c_number("max_ratio", max_ratio, U32)
         self._set("max_bytes, max_ratio", "set_limits", *limits)
         self._set("deliver_meta", "set_deliver_meta", int(bool(deliver_meta)))
+
+    def _make(self) -> ctypes.c_void_p:
+        handle = ctypes.c_void_p()
+        rc = held.tern_compression_new(ctypes.byref(handle))
+        if rc != 0:
+            raise make_error(rc)
+        weakref.finalize(self, held.tern_compression_unref, handle.value).atexit = False
+        return handle
 
     def _set(self, name: str, function: str, *arguments: Any) -> None:
         set_option(f"compression.{name}", f"tern_compression_{function}", self.pointer, *arguments)

@@ -26,16 +26,8 @@ from ._base import Handler, PublicationBase
 from ._borrowed import read_message
 from ._core import Gate
 from ._ffi import c, held, lib
-from ._foreign import SHIFT, Foreign, waited
-from ._pool import (
-    Member,
-    check_options,
-    on_delivery,
-    on_event,
-    on_message,
-    on_timer,
-    set_pool_options,
-)
+from ._foreign import SHIFT, Foreign, check_options, waited
+from ._pool import NOT_HERE, Member, on_delivery, on_event, on_message, on_timer, set_pool_options
 from .enums import Cause, OutboxPolicy, Outcome, PoolPolicy
 from .errors import ClosedError, OutboxFullError, StateError, TimeoutError, make_error
 from .event import Event
@@ -121,22 +113,18 @@ class Pool(Foreign):
         """
         super().__init__()
         self.on_event: Optional[Callable[[int, Event], Any]] = None
-        """Called with the number of a member, and what happened to it."""
+        """Called with the number of a member, and what happened to it. Failures are logged, too."""
         self.on_delivery: Optional[Callable[[Delivery], Any]] = None
         """Called with outcomes, a range of ids of one member at a time."""
         self._on_message_python: Optional[Handler] = None
         self._handlers: dict[int, Handler] = {}
         self._filters: dict[str, int] = {}
-        check_options(options)
+        check_options(options, NOT_HERE)
         self._options: dict[str, Any] = dict(options)
         self._manual = options.get("ack") == "manual"
         self._block = OutboxPolicy(options.get("outbox_policy", 0)) == OutboxPolicy.BLOCK
         # Compressing takes time, in which other threads may run.
-        library = held if options.get("compression") is None else lib
-        self._publish, self._publish_message = (
-            library.tern_pool_publish,
-            library.tern_pool_publish_message,
-        )
+        self._library = held if options.get("compression") is None else lib
         self._room = threading.Condition()
         self._passed: dict[int, Gate] = {}
         self._passing = itertools.count(1)
@@ -296,11 +284,13 @@ class Pool(Foreign):
         message_id = ctypes.c_uint64()
         if properties is None:
             reference = ctypes.byref(message_id)
-            rc = self._publish(self._handle, name, raw, len(raw), flags, reference)
+            rc = self._library.tern_pool_publish(
+                self._handle, name, raw, len(raw), flags, reference
+            )
         else:
             message = make_message(topic, raw, flags, properties)
             reference = ctypes.byref(message_id)
-            rc = self._publish_message(self._handle, message, reference, None)
+            rc = self._library.tern_pool_publish_message(self._handle, message, reference, None)
             held.tern_message_unref(message)
         if rc != 0:
             self._check(rc)

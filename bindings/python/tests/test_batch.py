@@ -327,3 +327,32 @@ batch.add("a", "last words")
         )
         assert (done.returncode, done.stderr) == (0, "") and "DELIVERED" in done.stdout
         assert unpacked(watcher.receive(PATIENCE)) == [("a", b"last words")]
+
+
+def test_fork(broker, topic):
+    program = """
+import gc, os, sys, tern
+client = tern.Client(sys.argv[1]).connect()
+batch = tern.Batch(client, sys.argv[2], interval=None)
+item = batch.add("a", "x")
+child = os.fork()
+if child == 0:
+    try:
+        batch.add("a", "x")
+    except tern.StateError as error:
+        print("child", error.name, flush=True)
+    del batch, item
+    gc.collect()
+    sys.exit(0)
+_, status = os.waitpid(child, 0)
+batch.flush()
+print("parent", status, item.wait(10).outcome.name, flush=True)
+"""
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", program, broker.url, topic],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout == "child TERN_E_CLOSED\nparent 0 DELIVERED\n", done.stdout + done.stderr

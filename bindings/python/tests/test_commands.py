@@ -304,3 +304,12 @@ def test_the_doctor_looks_at_certificates(root, tmp_path):
     assert status == 2
     assert "tls         TLSv1.3" in text and "certificate 0: CN=localhost" in text
     assert "issued by CN=Tern trial authority" in text and "\nmqtt        " in text
+
+
+def test_interrupted_before_all_was_delivered(topic):
+    process = start("pub", "-t", topic, "-m", "x", "-q", "1", f"mqtt://127.0.0.1:{free_port()}")
+    assert b"Connection refused" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)  # it still has some patience
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 2 and b"Traceback" not in errors

@@ -543,3 +543,12 @@ def test_memory_is_bounded(pool, topic):
     for _ in range(5):
         exchange(2000)  # 10 MB of payloads
     assert resident() - before < 5 << 20
+
+
+def test_failures_are_logged(own_broker, caplog):
+    own_broker.stop()
+    pool = tern.Pool(own_broker.url, members=2, **QUICK).connect(timeout=0)
+    assert wait_until(lambda: any("member 1: " in one.getMessage() for one in caplog.records))
+    assert {one.levelname for one in caplog.records if one.name == "tern"} == {"WARNING"}
+    assert str(own_broker.port) in caplog.records[0].getMessage()
+    pool.close(0)

@@ -12,6 +12,7 @@ from .. import __version__
 from .._ffi import held
 from .cli import OK, USAGE
 
+INTERRUPTED = 130
 HELP = """Publishes to MQTT brokers, subscribes, and looks at the way to them.
 
 Usage: python -m tern COMMAND [options]
@@ -43,4 +44,7 @@ def main(arguments: Sequence[str]) -> int:
         trouble = f"'{command}' is no command" if command else "say what to do: pub, sub or doctor"
         print(f"python -m tern: {trouble}\nTry 'python -m tern --help'.", file=sys.stderr)
         return USAGE
-    return run(rest)
+    try:
+        return run(rest)
+    except KeyboardInterrupt:  # before there was anything to end
+        return INTERRUPTED

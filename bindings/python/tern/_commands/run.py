@@ -95,7 +95,8 @@ class Run:
         if kind is not None:
             self.end(OK)
         self.over = True
-        self.client.close(PATIENCE if self.status == OK else 0)
+        with contextlib.suppress(KeyboardInterrupt):  # a second one ends the patience
+            self.client.close(PATIENCE if self.status == OK else 0)
         return True
 
     def _options(self) -> Any:
