@@ -212,6 +212,10 @@ static bool set_key(tern__tls_context *context, SSL_CTX *ctx, tern__stream_failu
         snprintf(text, sizeof text, "the private key by %.*s URI", (int)strcspn(uri, ":"), uri); /* the rest may hold a PIN */
         what = text;
         EVP_PKEY *key = load_key(context, uri);
+        if (key == NULL && ERR_peek_error() == 0) {
+            tern__tls_report_no_key(what, context->asked, failure); /* providers may say no more than that */
+            return false;
+        }
         done = key != NULL ? SSL_CTX_use_PrivateKey(ctx, key) : 0;
         EVP_PKEY_free(key);
     } else if (path != NULL) {

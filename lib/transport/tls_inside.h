@@ -77,6 +77,8 @@ int tern__tls_on_ocsp(SSL *ssl, void *argument);
 void tern__tls_report_config(const char *what, tern__stream_failure *failure);
 /* The same where a key cannot be read that was given its password. */
 void tern__tls_report_password(const char *what, tern__stream_failure *failure);
+/* A provider found no key behind a URI; `asked` says whether it was given a PIN. */
+void tern__tls_report_no_key(const char *what, bool asked, tern__stream_failure *failure);
 void tern__tls_report_handshake(const tern__tls_stream *stream, tern__stream_failure *failure);
 
 #endif

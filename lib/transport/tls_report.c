@@ -157,6 +157,15 @@ void tern__tls_report_password(const char *what, tern__stream_failure *failure)
     snprintf(failure->hint, sizeof failure->hint, "set the key's password, the right one");
 }
 
+void tern__tls_report_no_key(const char *what, bool asked, tern__stream_failure *failure)
+{
+    failure->error = TERN_E_TLS;
+    failure->step = TERN_STEP_TLS;
+    failure->fatal = true;
+    snprintf(failure->text, sizeof failure->text, "%s: there is no such key%s", what, asked ? ", or the PIN is wrong" : "");
+    snprintf(failure->hint, sizeof failure->hint, "check the token and the object in the URI%s", asked ? ", and the PIN" : "");
+}
+
 /* ---- handshake ---- */
 
 /* The name that the certificate should have been for. */

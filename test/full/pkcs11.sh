@@ -108,8 +108,8 @@ try() {
 }
 : >"$folder/empty.cnf"
 try "a key in a token" "" "pkcs11:token=tern;object=client;type=private" 4711 "$folder/openssl.cnf"
-try "a wrong PIN" "the private key by pkcs11 URI" "pkcs11:token=tern;object=client;type=private" 9999 "$folder/openssl.cnf"
-try "a key that is not there" "the private key by pkcs11 URI" "pkcs11:token=tern;object=other;type=private" 4711 "$folder/openssl.cnf"
-try "a token that is not there" "the private key by pkcs11 URI" "pkcs11:token=other;object=client;type=private" 4711 "$folder/openssl.cnf"
-try "no provider" "the private key by pkcs11 URI" "pkcs11:token=tern;object=client;type=private" 4711 "$folder/empty.cnf"
+try "a wrong PIN" "the private key by pkcs11 URI: there is no such key, or the PIN is wrong" "pkcs11:token=tern;object=client;type=private" 9999 "$folder/openssl.cnf"
+try "a key that is not there" "the private key by pkcs11 URI: there is no such key" "pkcs11:token=tern;object=other;type=private" 4711 "$folder/openssl.cnf"
+try "a token that is not there" "the private key by pkcs11 URI: there is no such key" "pkcs11:token=other;object=client;type=private" 4711 "$folder/openssl.cnf"
+try "no provider" "the private key by pkcs11 URI: unregistered scheme" "pkcs11:token=tern;object=client;type=private" 4711 "$folder/empty.cnf"
 exit "$failed"
