@@ -314,7 +314,7 @@ void tern__attempt_execute(tern_client *client, tern__command *command, uint64_t
     }
     link->asking = NULL;
     atomic_store(&client->asking, false);
-    const char *trouble = unusable(attempt->options);
+    const char *trouble = attempt->postponed ? NULL : unusable(attempt->options); /* it is asked anew then */
     if (attempt->stopped || trouble != NULL) {
         tern__failure failure = {.error = attempt->stopped ? TERN_E_CANCELLED : TERN_E_INVALID,
                                  .step = TERN_STEP_CONNECT,

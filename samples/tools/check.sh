@@ -61,6 +61,7 @@ expect 2 'a name that does not exist ends at once' timeout 30 "$pub" -t a -m x -
 says 'no-such-host.invalid'
 expect 27 'nobody there, -W' "$pub" -t a -m x -q 1 -W 1 mqtt://127.0.0.1:1
 says 'refused'
+expect 2 'a signal before all is delivered' timeout --preserve-status -s INT 1 "$pub" -t a -m x -q 1 mqtt://127.0.0.1:1
 expect 27 'nothing comes, -W' "$sub" -t nothing/comes -W 1 "$url"
 for qos in 0 1 2; do
     expect 0 "publish at QoS $qos" "$pub" -t "cli/$qos" -m hello -q "$qos" "$url"

@@ -232,6 +232,7 @@ static int run_all(publisher *self, const char *url)
     run_end(&self->run, self->good == self->accepted ? CLI_OK : CLI_FAILED);
     uint64_t missing = self->accepted - self->good;
     int status = run_close(&self->run);
+    if (status == CLI_OK && self->good != self->accepted) status = CLI_FAILED; /* a signal ended the wait */
     if (status == CLI_TIMEOUT)
         cli_tell(&self->cli, "time is up: %" PRIu64 " of %" PRIu64 " messages were not delivered", missing, self->accepted);
     return status;

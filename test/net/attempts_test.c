@@ -24,6 +24,7 @@ typedef struct asked {
     const char *password; /* with the number of the attempt behind it */
     const char *url;      /* NULL: as it is */
     unsigned postpone;    /* so many times */
+    bool postpone_empty;  /* without a server */
     unsigned stop_at;     /* the number of the attempt; 0 never */
     bool no_server;
     tern_version version; /* AUTO: as it is */
@@ -79,6 +80,7 @@ static void on_attempt(tern_client *client, tern_attempt *attempt, void *user_da
     if (a->url != NULL) (void)tern_connection_options_add_server(options, a->url);
     if (a->version != TERN_VERSION_AUTO) (void)tern_connection_options_set_version(options, a->version);
     if (a->waits) atomic_store(&a->waited, wait_for_publish(client));
+    if (call <= a->postpone && a->postpone_empty) (void)tern_connection_options_clear_servers(options);
     if (call <= a->postpone) (void)tern_attempt_postpone(attempt, 5);
     if (a->stop_at != 0 && call >= a->stop_at) (void)tern_attempt_stop(attempt, "on battery");
 }
@@ -179,6 +181,8 @@ static void it_may_postpone(void **state)
     rig r;
     rig_init(&r, TERN_DISPATCH_THREAD);
     r.asked.postpone = 3;
+    r.asked.url = mock_broker_url(r.broker); /* it had cleared the servers and was not done: that is no matter when it postpones */
+    r.asked.postpone_empty = true;
     assert_int_equal(tern_client_connect_wait(r.client, PATIENCE), 0);
     assert_int_equal(atomic_load(&r.asked.calls), 4);
     assert_true(watch_wait(&r.watch, TERN_EVENT_CONNECTED, 1, PATIENCE)); /* the token may end before it is told */
