@@ -54,6 +54,8 @@ static const struct seed {
          "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
          "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcd\x88\x02\x03\xe8"),
     SEED("\x09\x82\x7f\x00\x00\x00\x00\x00\x01\x00\x00\x81\x01t"),
+    SEED("[{\"topic\":\"a\",\"payload\":\"x\",\"qos\":1,\"timestamp\":1.5},{\"topic\":\"b/c\",\"payload\":\"AP8=\",\"encoding\":\"base64\"}]"),
+    SEED("[{\"topic\":\"a\",\"payload\":\"\\u0000\\ud83d\\ude00\",\"qos\":2},{\"topic\":\"+\",\"payload\":[]},{\"payload\":null}]"),
     SEED("\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xcb\x48\xcd\xc9\xc9\x57\xc8\x40\x90\x00"
          "\x80\x88\xf9\xe5\x11\x00\x00\x00"), /* a gzip member */
     SEED("\x1f\x8b\x08\x1c\x00\x00\x00\x00\x00\xff\x03\x00\x61\x62\x63\x6e\x61\x6d\x65\x00"
