@@ -54,7 +54,7 @@ lane_asan() {
 
 lane_tsan() {
     build tsan -DTERN_SANITIZE=thread
-    check tsan -R '^(unit\.(platform|client|transport)|net|interop|samples)'
+    TSAN_OPTIONS="suppressions=$root/test/tsan.supp" check tsan -R '^(unit\.(platform|client|transport)|net|interop|samples)'
 }
 
 lane_clang() {

@@ -123,10 +123,10 @@ static char *copy_text(const char *text)
     return text != NULL && text[0] != '\0' ? tern__strdup(text) : NULL;
 }
 
-/* A failure is a warning while it is tried again, and an error when it is for good. */
+/* A failure is a warning while it is tried again, and an error when it is for good; what the application ended is neither. */
 static tern_log_level level_of(tern_event_kind kind, const tern__failure *failure)
 {
-    if (failure == NULL) return TERN_LOG_INFO;
+    if (failure == NULL || failure->error == TERN_E_CANCELLED) return TERN_LOG_INFO;
     return kind == TERN_EVENT_STOPPED ? TERN_LOG_ERROR : TERN_LOG_WARNING;
 }
 

@@ -463,7 +463,7 @@ def test_callbacks_may_raise(client, topic, monkeypatch):
 
 def test_nobody_keeps_a_client(broker, topic):
     client = tern.Client(broker.url).connect()
-    client.on_message = lambda message: client  # a cycle of the user's own
+    client.on_message = lambda message, kept=client: kept  # a cycle of the user's own
     client.subscribe(topic, qos=1)
     thread, gone = client._thread, weakref.ref(client)
     del client
