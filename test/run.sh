@@ -84,6 +84,9 @@ lane_full() {
     echo "== full: a client's key in a token"
     "$root/test/full/pkcs11.sh" "$root" "$builds/main/samples" "$builds/pkcs11" || status=$?
     [ "$status" -eq 0 ] || [ "$status" -eq 77 ]
+    echo "== full: nodes of a RabbitMQ cluster are killed under load"
+    install_missing rabbitmq-server
+    TERN_LIBRARY="$builds/main/lib/libtern.so" PYTHONPATH="$root/bindings/python" python3 "$root/test/full/rabbitmq.py" "$builds/rabbitmq"
 }
 
 mkdir -p "$builds"

@@ -32,10 +32,18 @@ static tern_client_options *blocking_outbox(void)
     return options;
 }
 
-static tern_connection_options *connection_to(const char *url)
+/* `urls`: one, or several with commas between. */
+static tern_connection_options *connection_to(const char *urls)
 {
     tern_connection_options *options = NULL;
-    if (tern_connection_options_new(&options) != 0 || tern_connection_options_add_server(options, url) != 0) abort();
+    char url[100];
+    if (tern_connection_options_new(&options) != 0) abort();
+    for (const char *rest = urls; *rest != '\0'; rest += strspn(rest, ",")) {
+        size_t len = strcspn(rest, ",");
+        snprintf(url, sizeof url, "%.*s", (int)len, rest);
+        if (tern_connection_options_add_server(options, url) != 0) abort();
+        rest += len;
+    }
     return options;
 }
 
