@@ -36,6 +36,48 @@ void oracle_accepted(oracle *o, uint32_t client, uint8_t qos)
 {
     oracle_client *c = &o->clients[client];
     c->messages[++c->accepted].qos = qos;
+    c->messages[c->accepted].unit_first = c->messages[c->accepted].unit_last = c->accepted;
+}
+
+void oracle_unit(oracle *o, uint32_t client, uint32_t count)
+{
+    oracle_client *c = &o->clients[client];
+    for (uint32_t i = c->accepted + 1 - count; i <= c->accepted; i++) {
+        c->messages[i].unit_first = c->accepted + 1 - count;
+        c->messages[i].unit_last = c->accepted;
+    }
+}
+
+void oracle_backlog(oracle *o, uint32_t client)
+{
+    oracle_client *c = &o->clients[client];
+    c->drain_from = o->now;
+    c->drain_last = c->accepted;
+    c->drain_pieces = c->drain_unit = 0;
+}
+
+void oracle_waiting(oracle *o, uint32_t client, uint32_t from)
+{
+    const oracle_client *c = &o->clients[client];
+    uint32_t kept = 0;
+    for (uint32_t i = from; i <= c->accepted; i++) {
+        const oracle_message *m = &c->messages[i];
+        if (m->outcomes == 0 && kept == 0) kept = i;
+        if (m->outcomes != 0 && m->cause == TERN_CAUSE_DROPPED && kept != 0 && c->policy == TERN_OUTBOX_DROP_OLDEST)
+            oracle_breach(o, "C10", "client %u: message %u was dropped, and the older %u was kept", client, i, kept);
+    }
+}
+
+/* The outbox's policy names what may be dropped. */
+static void judge_drop(oracle *o, uint32_t client, uint32_t id, tern_outcome outcome)
+{
+    const oracle_client *c = &o->clients[client];
+    if (outcome != TERN_OUTCOME_NOT_SENT)
+        oracle_breach(o, "C10", "client %u: message %u was dropped and is %s", client, id, tern_outcome_name(outcome));
+    if (c->unlimited || (c->policy != TERN_OUTBOX_DROP_OLDEST && c->policy != TERN_OUTBOX_DROP_NEWEST))
+        oracle_breach(o, "C10", "client %u: message %u was dropped, which its policy never does", client, id);
+    if (c->policy == TERN_OUTBOX_DROP_NEWEST && id <= c->judged)
+        oracle_breach(o, "C10", "client %u: message %u was kept, and dropped for a newer one", client, id);
 }
 
 static void note_outcome(oracle *o, uint32_t client, uint64_t id, tern_outcome outcome, tern_cause cause)
@@ -52,6 +94,7 @@ static void note_outcome(oracle *o, uint32_t client, uint64_t id, tern_outcome o
                       tern_outcome_name(message->outcome), tern_outcome_name(outcome));
     message->outcome = outcome;
     message->cause = cause;
+    if (cause == TERN_CAUSE_DROPPED) judge_drop(o, client, (uint32_t)id, outcome);
 }
 
 void oracle_outcome(oracle *o, uint32_t client, uint64_t id, tern_outcome outcome, tern_cause cause)
@@ -62,6 +105,30 @@ void oracle_outcome(oracle *o, uint32_t client, uint64_t id, tern_outcome outcom
     if (arrived && lies(o, SABOTAGE_CLAIM_NOT_SENT)) outcome = TERN_OUTCOME_NOT_SENT;
     if (!arrived && lies(o, SABOTAGE_CLAIM_DELIVERED)) outcome = TERN_OUTCOME_DELIVERED;
     note_outcome(o, client, id, outcome, cause);
+}
+
+/* In one connection what follows a message of a unit is the next of it. */
+static void judge_unit_order(oracle *o, uint32_t client, uint32_t index)
+{
+    const oracle_client *c = &o->clients[client];
+    const oracle_message *before = &c->messages[c->last_first_copy];
+    if (c->last_first_copy == 0 || c->last_first_connection != c->connection) return;
+    if (before->unit_last != c->last_first_copy && index != c->last_first_copy + 1)
+        oracle_breach(o, "unit", "client %u: message %u came after %u, in the middle of a unit", client, index,
+                      c->last_first_copy);
+}
+
+/* Pieces of a backlog are an interval apart when they leave, so that none arrives earlier than that. */
+static void judge_rate(oracle *o, uint32_t client, uint32_t index)
+{
+    oracle_client *c = &o->clients[client];
+    uint32_t first = c->messages[index].unit_first;
+    if (c->drain_interval_us == 0 || index > c->drain_last || first == c->drain_unit) return;
+    c->drain_unit = first;
+    if (o->now < c->drain_from + c->drain_interval_us * c->drain_pieces)
+        oracle_breach(o, "rate", "client %u: message %u, piece %u of a backlog, came %llu us after the connection", client,
+                      index, c->drain_pieces + 1, (unsigned long long)(o->now - c->drain_from));
+    c->drain_pieces++;
 }
 
 static void note_arrival(oracle *o, uint32_t client, broker_key key, bool copy, bool refused)
@@ -75,7 +142,11 @@ static void note_arrival(oracle *o, uint32_t client, broker_key key, bool copy, 
     if (!message->seen && key.index < c->last_first_copy)
         oracle_breach(o, "C8", "client %u: the first copy of message %u came after that of %u", client, key.index,
                       c->last_first_copy);
-    if (!message->seen) c->last_first_copy = key.index;
+    if (!message->seen) {
+        judge_unit_order(o, client, key.index);
+        c->last_first_copy = key.index;
+        c->last_first_connection = c->connection;
+    }
     message->seen = true;
     if (!copy || refused) return;
     /* A broker that forgot takes what is redelivered to it as new: it is once for each of its sessions. */
@@ -89,7 +160,8 @@ static void note_arrival(oracle *o, uint32_t client, broker_key key, bool copy, 
 static void on_arrived(void *data, uint32_t client, broker_key key, bool dup, bool copy, bool refused)
 {
     oracle *o = data;
-    (void)dup;
+    bool first = key.index <= ORACLE_MESSAGES && !o->clients[client].messages[key.index].seen;
+    if (first && !dup) judge_rate(o, client, key.index);
     if (key.index > 1 && !o->clients[client].messages[key.index].seen && lies(o, SABOTAGE_REORDER)) {
         o->clients[client].last_first_copy = key.index + 1; /* as if its successor had come before it */
     }
@@ -139,6 +211,7 @@ void oracle_delivered(oracle *o, uint32_t client, broker_key key, uint8_t qos)
 static void on_connected(void *data, uint32_t client, bool session_present)
 {
     oracle *o = data;
+    o->clients[client].connection++;
     if (!session_present) o->clients[client].session++;
 }
 
@@ -181,6 +254,19 @@ static void judge_message(oracle *o, uint32_t client, uint32_t index, bool heale
                                       tern_cause_name(m->cause));
 }
 
+/* What is decided for a unit before it is begun is decided for all of it. */
+static void judge_unit(oracle *o, uint32_t client, uint32_t index)
+{
+    const oracle_message *m = &o->clients[client].messages[index];
+    if (m->outcome != TERN_OUTCOME_NOT_SENT || (m->cause != TERN_CAUSE_DROPPED && m->cause != TERN_CAUSE_EXPIRED)) return;
+    for (uint32_t i = m->unit_first; i <= m->unit_last; i++) {
+        const oracle_message *other = &o->clients[client].messages[i];
+        if (other->outcome != m->outcome || other->cause != m->cause)
+            oracle_breach(o, "unit", "client %u: of one unit message %u is NOT_SENT (%s) and %u is %s (%s)", client, index,
+                          tern_cause_name(m->cause), i, tern_outcome_name(other->outcome), tern_cause_name(other->cause));
+    }
+}
+
 static void judge_routes(oracle *o, uint32_t client)
 {
     const oracle_client *c = &o->clients[client];
@@ -201,7 +287,10 @@ void oracle_judge(oracle *o, bool healed)
 {
     for (uint32_t client = 0; client < BROKER_CLIENTS; client++) {
         const oracle_client *c = &o->clients[client];
-        for (uint32_t index = 1; index <= c->accepted; index++) judge_message(o, client, index, healed);
+        for (uint32_t index = 1; index <= c->accepted; index++) {
+            judge_message(o, client, index, healed);
+            judge_unit(o, client, index);
+        }
         if (healed) judge_routes(o, client);
         if (healed && c->granted && !c->subscribed)
             oracle_breach(o, "C7", "client %u: the broker lost the subscription, and nobody made it again", client);

@@ -39,6 +39,8 @@ typedef struct oracle_message {
     uint32_t outcomes;
     tern_outcome outcome;
     tern_cause cause;
+    uint32_t unit_first; /* of the unit that it belongs to; its own index for one of none */
+    uint32_t unit_last;
 } oracle_message;
 
 /* What went to one client as subscriber, by publisher and index. */
@@ -53,6 +55,16 @@ typedef struct oracle_route {
 typedef struct oracle_client {
     uint32_t accepted;
     uint32_t last_first_copy;
+    uint32_t connection;            /* counts those that the broker accepted */
+    uint32_t last_first_connection; /* in which last_first_copy came */
+    tern_outbox_policy policy;
+    bool unlimited;
+    uint32_t judged; /* under DROP_NEWEST: what was kept up to here is not dropped any more */
+    uint64_t drain_interval_us;
+    uint64_t drain_from;   /* when the client was told of its connection */
+    uint32_t drain_last;   /* the last message of the backlog then */
+    uint32_t drain_pieces; /* of the backlog that came since: units, and messages alone */
+    uint32_t drain_unit;   /* the first message of the last of these */
     oracle_message messages[ORACLE_MESSAGES + 1];
     uint32_t session; /* counts those that began empty */
     uint32_t told_session; /* the last one of which the client was told that it was empty */
@@ -67,6 +79,7 @@ typedef struct oracle_client {
 
 typedef struct oracle {
     oracle_client clients[BROKER_CLIENTS];
+    uint64_t now;
     sabotage lie;
     uint32_t lies;    /* told so far */
     bool failed;
@@ -77,6 +90,12 @@ typedef struct oracle {
 void oracle_breach(oracle *o, const char *clause, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* The message with the next index was accepted. */
 void oracle_accepted(oracle *o, uint32_t client, uint8_t qos);
+/* The last `count` of them are one unit. */
+void oracle_unit(oracle *o, uint32_t client, uint32_t count);
+/* The client was told that it is connected: what waits is a backlog. */
+void oracle_backlog(oracle *o, uint32_t client);
+/* Without a connection since the message `from` was accepted: nothing from there on can be on its way. */
+void oracle_waiting(oracle *o, uint32_t client, uint32_t from);
 void oracle_outcome(oracle *o, uint32_t client, uint64_t id, tern_outcome outcome, tern_cause cause);
 void oracle_delivered(oracle *o, uint32_t client, broker_key key, uint8_t qos);
 /* The broker's half. */

@@ -41,9 +41,13 @@ typedef struct client {
     uint8_t qos_most;  /* of what it publishes */
     uint32_t publish;  /* percent of the steps in which it publishes */
     uint32_t expiring; /* percent of its messages */
+    uint32_t units;    /* percent of what it publishes */
     bool online;
     bool deaf; /* the link takes bytes and brings none */
     bool over; /* the link is to be closed */
+    bool holding; /* for a quiet reconnect */
+    bool quiet;   /* that is just now */
+    uint32_t waiting_from; /* without a connection since this message */
     uint64_t retry_at;
     broker_bytes up; /* bytes that were sent and have not arrived */
     broker_bytes down;
@@ -171,6 +175,7 @@ static void take_event(sim *s, client *c, tern__engine_event *event)
         s->result->connections++;
         if (!tern__engine_limits(c->engine)->session_present)
             s->oracle->clients[c->index].told_session = s->oracle->clients[c->index].session;
+        oracle_backlog(s->oracle, c->index);
         trace(s, "client %u is connected, session present %d", c->index, tern__engine_limits(c->engine)->session_present);
         break;
     case TERN__EVENT_FAILED:
@@ -185,6 +190,14 @@ static void take_event(sim *s, client *c, tern__engine_event *event)
     }
 }
 
+/* A quiet reconnect loses nothing: it waits until nothing is on its way. */
+static void judge_quiet(sim *s, const client *c, uint64_t id, tern_outcome outcome)
+{
+    if (c->quiet && outcome == TERN_OUTCOME_UNKNOWN)
+        oracle_breach(s->oracle, "quiet", "client %u: message %llu was lost in a quiet reconnect", c->index,
+                      (unsigned long long)id);
+}
+
 static void end_completion(sim *s, client *c, tern__completion *completion)
 {
     if (completion == &c->wish) {
@@ -193,6 +206,7 @@ static void end_completion(sim *s, client *c, tern__completion *completion)
         free(completion->reason_string);
         return;
     }
+    judge_quiet(s, c, completion->id, completion->outcome);
     oracle_outcome(s->oracle, c->index, completion->id, completion->outcome, completion->cause);
     completion->id = 0;
 }
@@ -205,12 +219,25 @@ static void pump(sim *s, client *c)
     while (tern__engine_next_event(c->engine, &event)) take_event(s, c, &event);
     while ((completion = tern__engine_next_completion(c->engine)) != NULL) end_completion(s, c, completion);
     while (tern__engine_next_range(c->engine, &range)) {
-        trace(s, "client %u: messages %llu to %llu: %s", c->index, (unsigned long long)range.first,
-              (unsigned long long)range.last, tern_outcome_name(range.outcome));
-        for (uint64_t id = range.first; id <= range.last; id++)
+        trace(s, "client %u: messages %llu to %llu: %s (%s)", c->index, (unsigned long long)range.first,
+              (unsigned long long)range.last, tern_outcome_name(range.outcome), tern_cause_name(range.cause));
+        for (uint64_t id = range.first; id <= range.last; id++) {
+            judge_quiet(s, c, id, range.outcome);
             oracle_outcome(s->oracle, c->index, id, range.outcome, range.cause);
+        }
     }
     (void)tern__engine_sync_locked(c->engine);
+}
+
+/* As the client's loop does it: what was appended is taken over, and what is too much is dropped and told. */
+static void settle(sim *s, client *c)
+{
+    oracle_client *known = &s->oracle->clients[c->index];
+    (void)tern__engine_sync_locked(c->engine);
+    (void)tern__engine_shed(c->engine);
+    pump(s, c);
+    known->judged = known->accepted;
+    if (!c->online) oracle_waiting(s->oracle, c->index, c->waiting_from);
 }
 
 /* ---- links ---- */
@@ -219,7 +246,8 @@ static void hang_up(sim *s, client *c)
 {
     if (!c->online) return;
     trace(s, "client %u: the link is gone", c->index);
-    c->online = c->over = c->deaf = false;
+    c->online = c->over = c->deaf = c->holding = false;
+    c->waiting_from = s->oracle->clients[c->index].accepted + 1;
     c->up.len = c->down.len = 0;
     tern__engine_closed(c->engine, s->now);
     broker_gone(s->broker, c->index);
@@ -253,7 +281,7 @@ static void write_out(sim *s, client *c)
     tern__iov iov[PIECES];
     size_t count = 0;
     if (sim_chance(&s->random, 20)) return; /* the socket is full */
-    (void)tern__engine_sync_locked(c->engine);
+    settle(s, c);
     (void)tern__engine_output(c->engine, s->now, iov, PIECES, &count);
     size_t total = 0;
     for (size_t i = 0; i < count; i++) total += iov[i].len;
@@ -311,6 +339,16 @@ static tern__completion *free_token(client *c)
     return NULL;
 }
 
+/* Only an outbox that has a bound, and refuses, is ever full. */
+static void judge_append(sim *s, const client *c, int rc)
+{
+    const oracle_client *known = &s->oracle->clients[c->index];
+    bool drops = known->policy == TERN_OUTBOX_DROP_OLDEST || known->policy == TERN_OUTBOX_DROP_NEWEST;
+    if (rc == 0 || (rc == TERN__OUTBOX_OVER && drops && !known->unlimited)) return;
+    if (rc == TERN_E_OUTBOX_FULL && !known->unlimited) return; /* also far beyond the bound, until the loop drops */
+    oracle_breach(s->oracle, "C3", "client %u: publish answered %d", c->index, rc);
+}
+
 static void publish(sim *s, client *c)
 {
     uint32_t index = s->oracle->clients[c->index].accepted + 1;
@@ -339,12 +377,51 @@ static void publish(sim *s, client *c)
     int rc = tern__outbox_append_locked(tern__engine_outbox(c->engine), &submission, &id);
     tern__buf_deinit(&props);
     if (rc == TERN_E_NOMEM && s->starve != 0) return;
-    if (rc != 0 && rc != TERN_E_OUTBOX_FULL) oracle_breach(s->oracle, "C3", "publish answered %d", rc);
-    if (rc != 0) return;
+    judge_append(s, c, rc);
+    if (rc < 0) return;
     if (id != index) oracle_breach(s->oracle, "C1", "client %u: id %llu after %u messages", c->index, (unsigned long long)id,
                                    index - 1);
     trace(s, "client %u publishes %u at QoS %u", c->index, index, qos);
     oracle_accepted(s->oracle, c->index, qos);
+}
+
+/* Two to four messages of one QoS, and of one expiry where they have one. */
+static void publish_unit(sim *s, client *c)
+{
+    enum { MOST = 4, ROOM = 128 };
+    tern__submission unit[MOST] = {0};
+    char payloads[MOST][ROOM];
+    uint32_t accepted = s->oracle->clients[c->index].accepted;
+    uint32_t count = 2 + sim_below(&s->random, MOST - 1);
+    uint8_t qos = (uint8_t)sim_below(&s->random, c->qos_most + 1u);
+    uint32_t seconds = sim_chance(&s->random, c->expiring) ? 1 + sim_below(&s->random, 20) : 0;
+    uint64_t id = 0;
+    tern__buf props = {0};
+    if (accepted + count > s->most) return;
+    starving = NULL; /* what the application makes */
+    if (seconds != 0 && tern__props_add_number(&props, TERN__PROP_MESSAGE_EXPIRY, seconds) != 0) abort();
+    starving = s;
+    for (uint32_t i = 0; i < count; i++) {
+        int len = snprintf(payloads[i], ROOM, "%u:%u:%u %0*d", c->index, accepted + 1 + i, qos,
+                           (int)sim_below(&s->random, 3) * 30 + 1, 0);
+        unit[i].publish.qos = qos;
+        unit[i].publish.topic = (tern__view){(const uint8_t *)"from/me", 7};
+        unit[i].publish.payload = (tern__view){(const uint8_t *)payloads[i], (size_t)len};
+        unit[i].lose_properties = true;
+        if (seconds == 0) continue;
+        unit[i].props = (tern__props){props.data, props.len, UINT64_C(1) << TERN__PROP_MESSAGE_EXPIRY};
+        unit[i].expires_us = s->now + (uint64_t)seconds * SECOND;
+    }
+    int rc = tern__outbox_append_unit_locked(tern__engine_outbox(c->engine), unit, count, &id);
+    tern__buf_deinit(&props);
+    if (rc == TERN_E_NOMEM && s->starve != 0) return;
+    judge_append(s, c, rc);
+    if (rc < 0) return;
+    if (id != accepted + count) oracle_breach(s->oracle, "C1", "client %u: a unit ends with id %llu", c->index,
+                                              (unsigned long long)id);
+    trace(s, "client %u publishes the unit %u to %u at QoS %u", c->index, accepted + 1, accepted + count, qos);
+    for (uint32_t i = 0; i < count; i++) oracle_accepted(s->oracle, c->index, qos);
+    oracle_unit(s->oracle, c->index, count);
 }
 
 static void subscribe(sim *s, client *c)
@@ -364,7 +441,14 @@ static void subscribe(sim *s, client *c)
 static void act(sim *s, client *c)
 {
     if (sim_chance(&s->random, c->publish))
-        for (uint32_t n = 1 + sim_below(&s->random, 6); n != 0; n--) publish(s, c);
+        for (uint32_t n = 1 + sim_below(&s->random, 6); n != 0; n--) {
+            if (sim_chance(&s->random, c->units)) publish_unit(s, c);
+            else publish(s, c);
+        }
+    if (c->online && sim_chance(&s->random, 2)) {
+        tern__engine_hold(c->engine);
+        c->holding = true;
+    }
     if (sim_chance(&s->random, 5)) subscribe(s, c);
     while (c->owed_count != 0 && sim_chance(&s->random, 70)) ack_one(c, c->manual ? sim_below(&s->random, c->owed_count) : 0);
 }
@@ -377,18 +461,21 @@ static void step_client(sim *s, client *c, bool acting)
     if (acting) act(s, c);
     else while (c->owed_count != 0) ack_one(c, 0);
     if (s->now >= tern__engine_deadline(c->engine)) tern__engine_tick(c->engine, s->now);
+    settle(s, c);
     if (c->online) write_out(s, c);
     if (c->online) carry(s, c);
     pump(s, c);
     bool faulty = !s->healed && c->online;
     if (faulty && sim_chance(&s->random, s->cut)) c->over = true;
     if (faulty && sim_below(&s->random, 1000) < s->deafen) c->deaf = true;
+    if (c->holding && tern__engine_is_quiet(c->engine) && c->up.len == 0) c->quiet = c->over = true;
     if (c->over) hang_up(s, c);
+    c->quiet = false;
 }
 
 static void step(sim *s, bool acting)
 {
-    s->now += 1 + sim_below(&s->random, s->healed ? 100000 : sim_chance(&s->random, 2) ? 4 * SECOND : 20000);
+    s->oracle->now = s->now += 1 + sim_below(&s->random, s->healed ? 100000 : sim_chance(&s->random, 2) ? 4 * SECOND : 20000);
     if (!s->healed && sim_below(&s->random, 1000) < s->restart) {
         bool forget = sim_chance(&s->random, s->forget);
         trace(s, "the broker restarts%s", forget ? " and forgets" : "");
@@ -443,7 +530,14 @@ static void make_client(sim *s, uint32_t index)
     c->qos_most = (uint8_t)sim_below(r, 3);
     c->publish = sim_below(r, 40);
     c->expiring = sim_chance(r, 30) ? sim_below(r, 60) : 0;
+    c->units = sim_chance(r, 50) ? sim_below(r, 60) : 0;
+    c->waiting_from = 1;
     c->wish.error = -1;
+    static const tern_outbox_policy policies[] = {TERN_OUTBOX_REJECT, TERN_OUTBOX_DROP_OLDEST, TERN_OUTBOX_DROP_NEWEST};
+    oracle_client *known = &s->oracle->clients[index];
+    known->policy = policies[sim_below(r, 3)];
+    known->unlimited = sim_chance(r, 20);
+    known->drain_interval_us = sim_chance(r, 30) ? 1000 + sim_below(r, SECOND / 2) : 0;
     if (tern__block_pool_new(&c->pool, sim_chance(r, 50) ? 256 : 4096) != 0) abort();
     tern__engine_config config = {
         .client_id = id,
@@ -455,6 +549,12 @@ static void make_client(sim *s, uint32_t index)
         .manual_ack = c->manual,
         .pool = c->pool,
     };
+    config.policy = known->policy;
+    config.drain_interval_us = known->drain_interval_us;
+    if (known->unlimited) {
+        config.outbox_bytes = SIZE_MAX;
+        config.outbox_messages = 0;
+    }
     if (tern__engine_new(&c->engine, &config) != 0) abort();
 }
 
