@@ -376,7 +376,7 @@ static bool make_ssl(tern__tls_stream *self, SSL_CTX *ctx, const char *host)
     SSL_set_bio(self->ssl, bio, bio);
     SSL_set_app_data(self->ssl, self);
     SSL_set_connect_state(self->ssl);
-    SSL_SESSION *session = tern__tls_session_find(self->context, self->peer);
+    SSL_SESSION *session = tern__tls_session_find(self->context, ctx, self->peer);
     if (session != NULL) SSL_set_session(self->ssl, session);
     SSL_SESSION_free(session);
     return set_names(self->ssl, &self->context->config, host);

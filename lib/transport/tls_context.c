@@ -46,8 +46,10 @@ static unsigned on_psk(SSL *ssl, const char *hint, char *identity, unsigned iden
 static int on_session(SSL *ssl, SSL_SESSION *session)
 {
     const tern__tls_stream *stream = SSL_get_app_data(ssl);
-    tern__tls_session_keep(stream->context, stream->peer, session);
-    return 1;
+    /* A copy: OpenSSL spoils the connection's own when that breaks, and connecting anew after that is what tickets are for. */
+    SSL_SESSION *copy = SSL_SESSION_dup(session);
+    if (copy != NULL) tern__tls_session_keep(stream->context, SSL_get_SSL_CTX(ssl), stream->peer, copy);
+    return 0;
 }
 
 /* For debugging alone: it may write to a file on the loop's thread. */
@@ -346,11 +348,11 @@ SSL_CTX *tern__tls_context_take(tern__tls_context *context, tern__stream_failure
     return ctx;
 }
 
-SSL_SESSION *tern__tls_session_find(tern__tls_context *context, const char *peer)
+SSL_SESSION *tern__tls_session_find(tern__tls_context *context, const SSL_CTX *ctx, const char *peer)
 {
     SSL_SESSION *found = NULL;
     tern__mutex_lock(&context->lock);
-    for (int i = 0; i < TERN__TLS_SESSIONS && found == NULL; i++) {
+    for (int i = 0; i < TERN__TLS_SESSIONS && found == NULL && ctx == context->ctx; i++) {
         const tern__tls_session *it = &context->sessions[i];
         if (it->peer != NULL && strcmp(it->peer, peer) == 0) found = it->session;
     }
@@ -359,24 +361,34 @@ SSL_SESSION *tern__tls_session_find(tern__tls_context *context, const char *peer
     return found;
 }
 
-void tern__tls_session_keep(tern__tls_context *context, const char *peer, SSL_SESSION *session)
+/* Where the session goes: over the one of the same peer, else over the oldest. NULL where there is no memory. Called locked. */
+static tern__tls_session *place_for(tern__tls_context *context, const char *peer)
 {
-    tern__mutex_lock(&context->lock);
-    tern__tls_session *place = &context->sessions[context->next % TERN__TLS_SESSIONS];
     for (int i = 0; i < TERN__TLS_SESSIONS; i++) {
         tern__tls_session *it = &context->sessions[i];
-        if (it->peer != NULL && strcmp(it->peer, peer) == 0) place = it;
+        if (it->peer != NULL && strcmp(it->peer, peer) == 0) return it;
     }
-    if (place->peer == NULL || strcmp(place->peer, peer) != 0) {
-        context->next++;
-        tern__free(place->peer);
-        place->peer = tern__strdup(peer);
-    }
+    tern__tls_session *place = &context->sessions[context->next++ % TERN__TLS_SESSIONS];
+    tern__free(place->peer);
+    place->peer = tern__strdup(peer);
+    if (place->peer != NULL) return place;
     SSL_SESSION_free(place->session);
-    bool kept = place->peer != NULL;
-    place->session = kept ? session : NULL;
+    place->session = NULL;
+    return NULL;
+}
+
+void tern__tls_session_keep(tern__tls_context *context, const SSL_CTX *ctx, const char *peer, SSL_SESSION *session)
+{
+    tern__mutex_lock(&context->lock);
+    /* A ticket may come long after the handshake, when files that allowed it were exchanged. */
+    tern__tls_session *place = ctx == context->ctx ? place_for(context, peer) : NULL;
+    SSL_SESSION *gone = session;
+    if (place != NULL) {
+        gone = place->session;
+        place->session = session;
+    }
     tern__mutex_unlock(&context->lock);
-    if (!kept) SSL_SESSION_free(session);
+    SSL_SESSION_free(gone);
 }
 
 int tern__tls_context_new(tern__tls_context **context, const tern__tls_config *config)

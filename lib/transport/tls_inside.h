@@ -65,8 +65,11 @@ typedef struct tern__tls_stream {
 SSL_CTX *tern__tls_context_take(tern__tls_context *context, tern__stream_failure *failure);
 /* tls.c: how OpenSSL reads and writes the stream below; NULL where memory ran out. */
 BIO_METHOD *tern__tls_method_new(void);
-SSL_SESSION *tern__tls_session_find(tern__tls_context *context, const char *peer); /* a reference, or NULL */
-void tern__tls_session_keep(tern__tls_context *context, const char *peer, SSL_SESSION *session); /* takes the reference */
+/* Sessions belong to the SSL_CTX they were made with: those of an older one are neither kept nor found.
+ * A reference, or NULL. */
+SSL_SESSION *tern__tls_session_find(tern__tls_context *context, const SSL_CTX *ctx, const char *peer);
+/* Takes the reference. */
+void tern__tls_session_keep(tern__tls_context *context, const SSL_CTX *ctx, const char *peer, SSL_SESSION *session);
 
 /* tls_certificate.c */
 void tern__tls_certificate_read(X509 *certificate, tern__tls_certificate *out);

@@ -71,20 +71,16 @@ static inline int make_context(rig *r)
     return rc;
 }
 
-/* Both ends, and their handshake. 0, or what failed at the client. */
-static inline int try_to_open(rig *r, const char *host, int version)
+/* Both ends, of contexts that are there already, and their handshake. 0, or what failed at the client. */
+static inline int rig_connect(rig *r, const char *host)
 {
     static tern__source source; /* memory is never ready by itself */
     tern__stream_failure failure;
-    memset(r, 0, sizeof *r);
-    memory_stream_init(&r->below, sizeof r->flight);
-    r->server_context = server_context_new(version);
     r->server = SSL_new(r->server_context);
     assert_non_null(r->server);
     SSL_set_bio(r->server, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
     SSL_set_accept_state(r->server);
-    int rc = make_context(r);
-    if (rc == 0) rc = tern__tls_new(&r->stream, &r->below.base, r->context, host, 8883, &failure);
+    int rc = tern__tls_new(&r->stream, &r->below.base, r->context, host, 8883, &failure);
     if (rc != 0) return rc;
     tern__stream_set_source(r->stream, &source);
     rc = TERN_E_AGAIN;
@@ -95,6 +91,16 @@ static inline int try_to_open(rig *r, const char *host, int version)
         feed_client(r);
     }
     return rc;
+}
+
+/* The same with contexts of their own. */
+static inline int try_to_open(rig *r, const char *host, int version)
+{
+    memset(r, 0, sizeof *r);
+    memory_stream_init(&r->below, sizeof r->flight);
+    r->server_context = server_context_new(version);
+    int rc = make_context(r);
+    return rc == 0 ? rig_connect(r, host) : rc;
 }
 
 static inline void rig_init(rig *r, const char *host, int version)
