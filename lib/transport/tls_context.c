@@ -356,7 +356,8 @@ SSL_SESSION *tern__tls_session_find(tern__tls_context *context, const SSL_CTX *c
         const tern__tls_session *it = &context->sessions[i];
         if (it->peer != NULL && strcmp(it->peer, peer) == 0) found = it->session;
     }
-    if (found != NULL) SSL_SESSION_up_ref(found);
+    /* A copy again: the connection writes to it, on its own thread, and spoils it where it breaks before it was given another. */
+    if (found != NULL) found = SSL_SESSION_dup(found);
     tern__mutex_unlock(&context->lock);
     return found;
 }

@@ -66,7 +66,7 @@ SSL_CTX *tern__tls_context_take(tern__tls_context *context, tern__stream_failure
 /* tls.c: how OpenSSL reads and writes the stream below; NULL where memory ran out. */
 BIO_METHOD *tern__tls_method_new(void);
 /* Sessions belong to the SSL_CTX they were made with: those of an older one are neither kept nor found.
- * A reference, or NULL. */
+ * A copy, the caller's; NULL where there is none, or no memory. */
 SSL_SESSION *tern__tls_session_find(tern__tls_context *context, const SSL_CTX *ctx, const char *peer);
 /* Takes the reference. */
 void tern__tls_session_keep(tern__tls_context *context, const SSL_CTX *ctx, const char *peer, SSL_SESSION *session);

@@ -150,6 +150,16 @@ static void a_late_ticket_of_older_files_is_not_kept(void **state)
     shared_deinit(&s);
 }
 
+/* Breaks, so that OpenSSL takes its session for spoilt. */
+static void lose(rig *r)
+{
+    char byte;
+    size_t n;
+    memory_stream_put(&r->below, NULL, 0, TERN_E_CONNECTION_LOST);
+    assert_int_equal(tern__stream_read(r->stream, &byte, 1, &n), TERN_E_CONNECTION_LOST);
+    rig_free(r);
+}
+
 /* What tickets are for: the connection broke, and there is a new one. */
 static void a_lost_connection_keeps_its_ticket(void **state)
 {
@@ -158,15 +168,31 @@ static void a_lost_connection_keeps_its_ticket(void **state)
     for (size_t i = 0; i < 2; i++) {
         static rig r;
         shared s;
-        char byte;
-        size_t n;
         shared_init(&s, versions[i], true);
         connect_to(&r, &s, "one.example");
         take_tickets(&r);
-        memory_stream_put(&r.below, NULL, 0, TERN_E_CONNECTION_LOST);
-        assert_int_equal(tern__stream_read(r.stream, &byte, 1, &n), TERN_E_CONNECTION_LOST);
-        rig_free(&r);
+        lose(&r);
         assert_true(resumes(&s, "one.example"));
+        shared_deinit(&s);
+    }
+}
+
+/* One that resumed, and broke before it was given a ticket of its own. */
+static void a_connection_that_resumed_spoils_no_ticket(void **state)
+{
+    (void)state;
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    for (size_t i = 0; i < 2; i++) {
+        static rig r;
+        shared s;
+        shared_init(&s, versions[i], true);
+        assert_false(resumes(&s, "one.example"));
+        assert_int_equal(SSL_CTX_set_num_tickets(s.server, 0), 1);
+        for (int round = 0; round < 3; round++) {
+            connect_to(&r, &s, "one.example");
+            assert_int_equal(SSL_session_reused(r.server), 1);
+            lose(&r);
+        }
         shared_deinit(&s);
     }
 }
@@ -174,6 +200,7 @@ static void a_lost_connection_keeps_its_ticket(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_connection_that_resumed_spoils_no_ticket),
         cmocka_unit_test(a_lost_connection_keeps_its_ticket),
         cmocka_unit_test(a_ticket_resumes_with_its_server_alone),
         cmocka_unit_test(nothing_resumes_where_that_is_off),
