@@ -36,6 +36,13 @@ expect 1 'QoS 3' "$pub" -t a -m x -q 3 "$url"
 expect 1 'bad port' "$pub" -t a -m x -p 70000
 expect 1 'bad topic' "$pub" -t 'a/#' -m x "$url"
 expect 1 'bad filter' "$sub" -t 'a/#/b' "$url"
+for given in mqtt://me:sesame@localhost:99999 'mqtt://me:ses ame@localhost' gopher://me:sesame@localhost 'mqtt://me:sesame/ame@localhost'; do
+    expect 1 "a bad URL with a password" "$pub" -t a -m x "$given"
+    says 'cannot use the server: position'
+    ! grep -q 'sesame\|ses ame' "$scratch/out" "$scratch/err" || { echo "FAILED: a bad URL shows a password: $(cat "$scratch/err")"; failed=1; }
+done
+expect 1 'a topic URL without topic' "$pub" -m x -L mqtt://me:sesame@localhost
+says 'mqtt://host/topic$'
 expect 1 'half a pre-shared key' "$pub" -t a -m x --psk c0ffee "$url"
 says '--psk and --psk-identity belong together'
 expect 1 'a key that is none' "$pub" -t a -m x --psk c0f --psk-identity me "$url"

@@ -269,13 +269,18 @@ static char *format_text(const char *format, ...)
     return text;
 }
 
+/* Whether a URL holds a password, it may be, so that no error shows it. */
+static bool has_secret(const char *url) { return strchr(url, '@') != NULL; }
+
 /* -L: what stands before the first '/' of the rest is the server, what follows is the topic. */
 static bool split_topic_url(const cli *self, char **url, char **topic)
 {
     const char *mark = strstr(self->topic_url, "://");
     const char *slash = mark != NULL ? strchr(mark + 3, '/') : NULL;
-    if (slash == NULL || slash[1] == '\0' || slash == mark + 3)
+    if (slash == NULL || slash[1] == '\0' || slash == mark + 3) {
+        if (has_secret(self->topic_url)) return cli_refuse(self, "-L takes a server and a topic, mqtt://host/topic");
         return cli_refuse(self, "-L takes a server and a topic, mqtt://host/topic, not '%s'", self->topic_url);
+    }
     *url = format_text("%.*s", (int)(slash - self->topic_url), self->topic_url);
     *topic = format_text("%s", slash + 1);
     return true;
@@ -303,7 +308,7 @@ bool cli_server(const cli *self, char **url, char **topic)
     }
     char why[256];
     if (*url == NULL) return cli_refuse(self, "out of memory");
-    if (tern_url_error(*url, why, sizeof why) != 0)
-        return cli_refuse(self, "cannot use the server '%s': %s", *url, why);
-    return true;
+    if (tern_url_error(*url, why, sizeof why) == 0) return true;
+    if (has_secret(*url)) return cli_refuse(self, "cannot use the server: %s", why);
+    return cli_refuse(self, "cannot use the server '%s': %s", *url, why);
 }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping, Sequence
-from typing import Any, Optional
+from typing import Any, NoReturn, Optional
 
 from ._ffi import c, held
 from .enums import Jitter, OutboxPolicy, Session, Version
@@ -239,9 +239,10 @@ def _apply_retries(pointer: Any, o: Mapping[str, Any]) -> None:
 
 def _apply_ways(pointer: Any, o: Mapping[str, Any]) -> None:
     if o.get("proxy") is not None:
-        set_option(
-            "proxy", "tern_connection_options_set_proxy", pointer, c_text("proxy", o["proxy"])
-        )
+        text = c_text("proxy", o["proxy"])
+        rc = held.tern_connection_options_set_proxy(pointer, text)
+        if rc != 0:
+            _refuse_url(rc, "proxy: ", held.tern_proxy_url_error, text)
     for name, value in o.get("headers", {}).items():
         set_option(
             "headers",
@@ -274,11 +275,16 @@ def _apply_ways(pointer: Any, o: Mapping[str, Any]) -> None:
 def _add_server(pointer: Any, url: str) -> None:
     text = c_text("server", url)
     rc = held.tern_connection_options_add_server(pointer, text)
-    if rc == 0:
-        return
+    if rc != 0:
+        _refuse_url(rc, "", held.tern_url_error, text)
+
+
+def _refuse_url(rc: int, what: str, tell: Any, text: Optional[bytes]) -> NoReturn:
+    """Raises with what the library tells of a URL, which has its place and none of its secrets."""
     buffer = ctypes.create_string_buffer(300)
-    held.tern_url_error(text, buffer, len(buffer))
-    raise make_error(rc, buffer.value.decode(errors="replace") or None)
+    tell(text, buffer, len(buffer))
+    why = buffer.value.decode(errors="replace")
+    raise make_error(rc, what + why if why else None)
 
 
 def _pem(name: str, value: Any) -> bytes:

@@ -86,6 +86,10 @@ USAGE = [
     (["pub", "-t", "a", "-m", "x", "mqtt://c", "more"], "one word too many"),
     (["pub", "-t", "a", "-m", "x", "http://c"], "cannot use the server 'http://c'"),
     (["pub", "-m", "x", "-L", "mqtt://c"], "-L takes a server and a topic"),
+    (["pub", "-m", "x", "-L", "mqtt://u:canary@c"], "-L takes a server and a topic"),
+    (["pub", "-t", "a", "-m", "x", "mqtt://u:canary@c:99999"], "position 19: the port is above"),
+    (["pub", "-t", "a", "-m", "x", "mqtt://u:can/ary@c"], "cannot use the server: position"),
+    (["pub", "-t", "a", "-m", "x", "--proxy", "http://u:canary@c:0"], "--proxy: position"),
     (["sub"], "say what to subscribe to: -t FILTER"),
     (["sub", "-t", "a/#/b"], "cannot subscribe"),
     (["sub", "-t", "a", "-C", "0"], "-C takes a number"),
@@ -98,6 +102,7 @@ def test_wrong_usage(arguments, text):
     status, output, errors = run(*arguments)
     assert status == 1 and output == b"" and (text or "") in errors
     assert errors.startswith(f"python -m tern {arguments[0]}: ") and "Traceback" not in errors
+    assert "canary" not in errors and "ary@" not in errors
 
 
 # ---- pub ----

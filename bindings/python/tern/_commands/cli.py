@@ -202,7 +202,7 @@ class CommandLine:
         raw = self.url.encode(errors="surrogateescape")
         if held.tern_url_error(raw, buffer, len(buffer)) != 0:
             why = buffer.value.decode(errors="replace")
-            self.refuse(f"cannot use the server '{self.url}': {why}")
+            self.refuse(f"cannot use the server{_shown(self.url)}: {why}")
 
     def _split(self, url: str) -> None:
         """What stands before the first '/' of the rest is the server, what follows is the topic."""
@@ -211,6 +211,11 @@ class CommandLine:
         if not server or not topic:
             self.refuse(f"-L takes a server and a topic, mqtt://host/topic, not '{url}'")
         self.url, self.topic = f"{scheme}://{server}", topic
+
+
+def _shown(url: str) -> str:
+    """A URL for an error: one with a password, it may be, is not shown."""
+    return "" if "@" in url else f" '{url}'"
 
 
 def _is_key(text: str) -> bool:
