@@ -131,6 +131,7 @@ class Question:
             if inspect.isawaitable(answer):
                 self._fetch(answer)
                 return None
+            _check_answer(answer)
         except BaseException as error:
             self.failed(error)
             return None
@@ -155,13 +156,20 @@ class Question:
 
     async def _await(self, answer: Awaitable[Any]) -> None:
         try:
-            self._answer = await answer
+            fetched = await answer
+            _check_answer(fetched)
         except Exception as error:
             self.failed(error)
             delay = min(MOST, AGAIN * 2 ** min(self._failures, 9))
             asyncio.get_running_loop().call_later(delay, _retry, self._client)
         else:
+            self._answer = fetched
             asyncio.get_running_loop().call_soon(_retry, self._client)
+
+
+def _check_answer(answer: Any) -> None:
+    if answer is None:
+        raise TypeError("the function that was asked for credentials returned None")
 
 
 def _retry(reference: weakref.ref[ClientBase]) -> None:

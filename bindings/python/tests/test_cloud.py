@@ -69,7 +69,8 @@ def guarded(tmp_path):
 
 
 def test_credentials_are_asked_for_before_each_attempt(guarded, topic):
-    answers = [ZeroDivisionError("vault"), ("joe", "wrong"), ("joe", b"sesame"), ("joe", "sesame")]
+    answers = [ZeroDivisionError("vault"), None, ("joe", "wrong"), ("joe", b"sesame")]
+    answers.append(("joe", "sesame"))
     errors, asked = [], []
 
     def credentials():
@@ -82,11 +83,12 @@ def test_credentials_are_asked_for_before_each_attempt(guarded, topic):
     client = tern.Client(guarded.url, credentials=credentials, retry_refused=True, **QUICK)
     client.on_error = errors.append
     with client:
-        assert [type(error) for error in errors] == [ZeroDivisionError]
-        assert asked[:3] == ["tern"] * 3
+        assert [type(error) for error in errors] == [ZeroDivisionError, TypeError]
+        assert "returned None" in str(errors[1])
+        assert asked[:4] == ["tern"] * 4
         client.publish(topic, "x", qos=1).wait(PATIENCE)
         client.reconnect(timeout=PATIENCE)
-        assert len(asked) == 4
+        assert len(asked) == 5
 
 
 def test_a_coroutine_is_asked_for_credentials(guarded, topic):
@@ -98,14 +100,15 @@ def test_a_coroutine_is_asked_for_credentials(guarded, topic):
             await asyncio.sleep(0)
             if len(asked) == 1:
                 raise ZeroDivisionError("vault")
-            return "joe", "sesame"
+            return None if len(asked) == 2 else ("joe", "sesame")
 
         client = aio.Client(guarded.url, credentials=credentials, **QUICK)
         client.on_error = errors.append
         async with client:
             await client.publish(topic, "x", qos=1)
             await client.reconnect()
-            assert len(asked) == 3 and isinstance(errors[0], ZeroDivisionError)
+            assert len(asked) == 4
+            assert [type(error) for error in errors] == [ZeroDivisionError, TypeError]
 
     asyncio.run(asyncio.wait_for(run(), PATIENCE))
 

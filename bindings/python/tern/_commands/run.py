@@ -71,6 +71,8 @@ class Run:
 
     def __enter__(self: Self) -> Self:
         signal.signal(signal.SIGTERM, _interrupt)
+        # A signal that comes between Python's last look for them and a wait would not end the wait.
+        self._wakeup = signal.set_wakeup_fd(self._wake[1], warn_on_full_buffer=False)
         if "debug" in self.line:
             LOG.setLevel(1)
             LOG.addHandler(_Printer(self.line))
@@ -89,6 +91,7 @@ class Run:
         traceback: Optional[TracebackType],
     ) -> bool:
         """Closes the client; an interrupt is an end like others."""
+        signal.set_wakeup_fd(self._wakeup)
         if kind is not None and not issubclass(kind, KeyboardInterrupt):
             self.client.close(0)
             return False
