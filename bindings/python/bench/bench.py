@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Runs each library through the same work beside a sink broker, and prints a table with ratios.
 
-bench.py SINK [--repeat N] [--only REGEX] [--json FILE]; run.sh makes all that it needs.
-What is not installed is left out, with the reason.
+bench.py SINK [--repeat N] [--only REGEX] [--pin] [--json FILE]; run.sh makes all that it needs.
+What is not installed is left out, with the reason. A client has all cores, as programs do, and
+with --pin the first one alone; the sink has the last one.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -54,7 +55,7 @@ def version_of(library: str) -> str:
     return getattr(package, "__version__", "?")
 
 
-def once(sink: str, library: str, row: str) -> float:
+def once(sink: str, library: str, row: str, pinned: bool) -> float:
     """Messages a second, of one run beside a sink of its own."""
     client, server = min(os.sched_getaffinity(0)), max(os.sched_getaffinity(0))
     with subprocess.Popen(
@@ -68,7 +69,7 @@ def once(sink: str, library: str, row: str) -> float:
                 capture_output=True,
                 text=True,
                 timeout=120,
-                preexec_fn=pin(client),
+                preexec_fn=pin(client) if pinned else None,
                 check=False,
             )
         finally:
@@ -78,13 +79,15 @@ def once(sink: str, library: str, row: str) -> float:
     return float(ended.stdout)
 
 
-def measure(sink: str, libraries: list[str], rows: list[str], repeat: int) -> dict[str, Any]:
+def measure(
+    sink: str, libraries: list[str], rows: list[str], repeat: int, pinned: bool
+) -> dict[str, Any]:
     """Medians of all runs, which take turns so that a slow minute hits all alike."""
     runs: dict[str, dict[str, list[float]]] = {row: {one: [] for one in libraries} for row in rows}
     for turn in range(repeat):
         for row in rows:
             for library in libraries:
-                runs[row][library].append(once(sink, library, row))
+                runs[row][library].append(once(sink, library, row, pinned))
         print(f"{turn + 1} of {repeat} rounds", file=sys.stderr)
     return {
         row: {one: statistics.median(values) for one, values in runs[row].items()} for row in rows
@@ -116,6 +119,7 @@ def main() -> None:
     parser.add_argument("sink", help="the program bench_sink")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--only", default="", help="rows and libraries that match, as 'publish 0'")
+    parser.add_argument("--pin", action="store_true", help="the client has one core")
     parser.add_argument("--json")
     options = parser.parse_args()
     libraries = []
@@ -126,7 +130,7 @@ def main() -> None:
         except (ImportError, OSError) as problem:
             print(f"{library}: left out: {problem}")
     rows = [row for row in ROWS if re.search(options.only, row)]
-    results = measure(options.sink, libraries, rows, options.repeat)
+    results = measure(options.sink, libraries, rows, options.repeat, options.pin)
     print(table(results, libraries))
     if options.json:
         Path(options.json).write_text(json.dumps(results, indent=1), "utf-8")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds libtern and the sink, gets the libraries to compare with, and measures: run.sh [--repeat N] [--only REGEX] [--json FILE]
+# Builds libtern and the sink, gets the libraries to compare with, and measures: run.sh [--repeat N] [--only REGEX] [--pin] [--json FILE]
 # SPDX-License-Identifier: Apache-2.0
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
