@@ -209,7 +209,8 @@ class CommandLine:
         scheme, _, rest = url.partition("://")
         server, _, topic = rest.partition("/")
         if not server or not topic:
-            self.refuse(f"-L takes a server and a topic, mqtt://host/topic, not '{url}'")
+            given = _shown(url) and f", not{_shown(url)}"
+            self.refuse(f"-L takes a server and a topic, mqtt://host/topic{given}")
         self.url, self.topic = f"{scheme}://{server}", topic
 
 
