@@ -16,6 +16,7 @@ typedef struct fault_stream {
     uint32_t random;
     uint64_t read;
     uint64_t written;
+    bool withheld; /* a read answered "again" though there may be bytes, in the filter below maybe, of which no poller knows */
     tern__source source; /* what the filter below tells */
     tern__source *user;
 } fault_stream;
@@ -60,7 +61,9 @@ static int fault_read(tern__stream *stream, void *data, size_t len, size_t *n)
     fault_stream *self = (fault_stream *)stream;
     *n = 0;
     if (is_broken(self)) return reset(self);
-    if (is_silent(self) || draw(self, 100) < self->plan.read_again_percent) return TERN_E_AGAIN;
+    if (is_silent(self)) return TERN_E_AGAIN;
+    self->withheld = draw(self, 100) < self->plan.read_again_percent;
+    if (self->withheld) return TERN_E_AGAIN;
     uint64_t left = self->plan.reset_after_read - self->read;
     if (self->plan.silent_after_read - self->read < left)
         left = self->plan.silent_after_read - self->read;
@@ -107,9 +110,9 @@ static int fault_write(tern__stream *stream, const tern__iov *iov, size_t count,
 static int fault_watch(tern__stream *stream, bool read, bool write)
 {
     const fault_stream *self = (const fault_stream *)stream;
-    /* A socket has room nearly always: that makes a break heard. */
+    /* A socket has room nearly always: that makes a break heard, and what was withheld read. */
     if (is_broken(self)) return tern__stream_watch(stream->next, true, true);
-    return tern__stream_watch(stream->next, read && !is_silent(self), write);
+    return tern__stream_watch(stream->next, read && !is_silent(self), write || (read && self->withheld));
 }
 
 static void fault_set_source(tern__stream *stream, tern__source *source)
@@ -134,6 +137,8 @@ static void fault_close(tern__stream *stream)
 static void on_ready(tern__source *source, unsigned events, uint64_t now)
 {
     fault_stream *self = TERN__CONTAINER(source, fault_stream, source);
+    if (self->withheld) events |= TERN__READY_READ;
+    self->withheld = false;
     if (is_broken(self)) events = TERN__READY_READ | TERN__READY_WRITE | TERN__READY_ERROR;
     self->user->ready(self->user, events, now);
 }

@@ -54,15 +54,21 @@ static inline void answer_upgrade(wire *w)
     w->heard_len = 0;
 }
 
-static inline void put_filter(wire *w, const fault_plan *plan, const tern__websocket_config *config)
+/* On what is there already. */
+static inline void put_websocket(wire *w, const tern__websocket_config *config)
 {
     tern__stream *filter;
-    wire_set_up(w, plan);
     assert_int_equal(tern__websocket_new(&filter, w->stream, config), 0);
     w->stream = filter;
     wire_set_source(w);
     w->answer = answer_upgrade;
     w->script = GOOD;
+}
+
+static inline void put_filter(wire *w, const fault_plan *plan, const tern__websocket_config *config)
+{
+    wire_set_up(w, plan);
+    put_websocket(w, config);
 }
 
 static inline void open_filter(wire *w, const fault_plan *plan,

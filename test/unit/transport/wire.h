@@ -35,6 +35,10 @@ struct wire {
     bool heard_end;
     uint8_t *words; /* what the peer still has to say */
     size_t words_len;
+    /* How the peer reads and writes, as recv() and send() do it; NULL: with those. */
+    ssize_t (*take)(wire *w, void *data, size_t size);
+    ssize_t (*give)(wire *w, const void *data, size_t len);
+    void *peer_tls;          /* theirs */
     bool deaf;               /* the peer does not read */
     void (*answer)(wire *w); /* what the peer does when it heard more; NULL nothing */
     const void *script;      /* the answer's */
@@ -108,7 +112,7 @@ static inline void wire_say_text(wire *w, const char *text)
 static inline void wire_speak(wire *w)
 {
     if (w->words_len == 0 || w->peer < 0) return;
-    ssize_t n = send(w->peer, w->words, w->words_len, MSG_NOSIGNAL);
+    ssize_t n = w->give != NULL ? w->give(w, w->words, w->words_len) : send(w->peer, w->words, w->words_len, MSG_NOSIGNAL);
     if (n <= 0) return;
     w->words_len -= (size_t)n;
     memmove(w->words, w->words + n, w->words_len);
@@ -119,7 +123,7 @@ static inline void wire_listen(wire *w)
     uint8_t data[65536];
     ssize_t n;
     if (w->peer < 0 || w->deaf) return;
-    while ((n = recv(w->peer, data, sizeof data, 0)) > 0) {
+    while ((n = w->take != NULL ? w->take(w, data, sizeof data) : recv(w->peer, data, sizeof data, 0)) > 0) {
         if (w->heard_len + (size_t)n + 1 > w->heard_cap) {
             w->heard_cap = 2 * (w->heard_len + (size_t)n + 1);
             w->heard = realloc(w->heard, w->heard_cap);
