@@ -49,10 +49,6 @@ class _Printer(logging.Handler):
         self._line.tell(record.getMessage())
 
 
-def _interrupt(_signal: int, _frame: Optional[FrameType]) -> None:
-    raise KeyboardInterrupt
-
-
 class Run:
     """A program's client, from its making to the exit status."""
 
@@ -64,13 +60,16 @@ class Run:
         self.status = OK
         self._connected_once = False
         self._own = own
+        self._signals = 0
+        self._armed = True
         self._wake = os.pipe()
         os.set_blocking(self._wake[1], False)  # where it is full, waking is under way
         patience = line.number("timeout", "-W", 1, 1000000, 0)
         self._deadline = time.monotonic() + patience if patience else None
 
     def __enter__(self: Self) -> Self:
-        signal.signal(signal.SIGTERM, _interrupt)
+        signal.signal(signal.SIGINT, self._interrupt)
+        signal.signal(signal.SIGTERM, self._interrupt)
         # A signal that comes between Python's last look for them and a wait would not end the wait.
         self._wakeup = signal.set_wakeup_fd(self._wake[1], warn_on_full_buffer=False)
         if "debug" in self.line:
@@ -91,6 +90,7 @@ class Run:
         traceback: Optional[TracebackType],
     ) -> bool:
         """Closes the client; an interrupt is an end like others."""
+        self._armed = False
         signal.set_wakeup_fd(self._wakeup)
         if kind is not None and not issubclass(kind, KeyboardInterrupt):
             self.client.close(0)
@@ -99,8 +99,17 @@ class Run:
             self.end(OK)
         self.over = True
         with contextlib.suppress(KeyboardInterrupt):  # a second one ends the patience
-            self.client.close(PATIENCE if self.status == OK else 0)
+            self._armed = True
+            self.client.close(PATIENCE if self.status == OK and self._signals < 2 else 0)
+            self._armed = False
         return True
+
+    def _interrupt(self, _signal: int, _frame: Optional[FrameType]) -> None:
+        """The first signal ends the run, and one while it is ending that; more change nothing."""
+        self._signals += 1
+        if self._armed:
+            self._armed = False
+            raise KeyboardInterrupt
 
     def _options(self) -> Any:
         line = self.line
