@@ -10,7 +10,6 @@
 
 #include "transport/tls.h"
 
-#ifdef TERN_WITH_TLS
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -184,18 +183,3 @@ int main(void)
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
-
-#else
-
-static void there_is_no_tls(void **state)
-{
-    (void)state;
-    assert_false(tern__tls_groups_known("P-256"));
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {cmocka_unit_test(there_is_no_tls)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
-#endif

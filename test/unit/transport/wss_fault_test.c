@@ -10,7 +10,6 @@
 
 #include "transport/tls.h"
 
-#ifdef TERN_WITH_TLS
 #include "tls_rig.h"
 #include "websocket_bulk.h"
 
@@ -85,7 +84,7 @@ static void bytes_survive_faults_above_and_below_tls(void **state)
     static const size_t amounts[] = {2000, 4000, 10000, 80000, BULK, BULK};
     for (uint32_t seed = 1; seed <= SEEDS; seed++)
         for (unsigned places = BELOW; places <= (BELOW | BETWEEN); places++)
-talk_through(seed, versions[seed / 6 % 2], places, windows[seed % 6], amounts[seed % 6]);
+            talk_through(seed, versions[seed / 6 % 2], places, windows[seed % 6], amounts[seed % 6]);
 }
 
 int main(void)
@@ -93,19 +92,3 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(bytes_survive_faults_above_and_below_tls)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
-
-#else
-
-static void there_is_no_tls(void **state)
-{
-    (void)state;
-    assert_false(tern__tls_groups_known("P-256"));
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {cmocka_unit_test(there_is_no_tls)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
-
-#endif
