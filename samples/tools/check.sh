@@ -56,7 +56,10 @@ if [[ $("$pub" -t a -m x "${url/mqtt:/mqtts:}" 2>&1 -W 1 </dev/null) != *'needs 
     expect 2 'an untrusted or plain server' "$doctor" "${url/mqtt:/mqtts:}"
 fi
 expect 1 'a proxy without host' "$pub" -t a -m x --proxy socks5:// "$url"
-says '--proxy'
+says '--proxy: position'
+expect 1 "a proxy's bad port" "$pub" -t a -m x --proxy http://me:sesame@localhost:0 "$url"
+says '--proxy: position'
+! grep -q sesame "$scratch/err" || { echo "FAILED: a bad proxy shows a password"; failed=1; }
 expect 2 'a doctor for a name that does not exist' "$doctor" mqtt://no-such-host.invalid
 expect 0 'a doctor for a server that is well' "$doctor" -u me -P sesame "$url"
 for found in 'addresses ' 'tcp .*open' 'mqtt .*MQTT 5 accepted' 'limit .*maximum_qos: 2'; do

@@ -308,6 +308,8 @@ bool cli_server(const cli *self, char **url, char **topic)
     }
     char why[256];
     if (*url == NULL) return cli_refuse(self, "out of memory");
+    if (self->way.proxy != NULL && tern_proxy_url_error(self->way.proxy, why, sizeof why) != 0)
+        return cli_refuse(self, "--proxy: %s", why);
     if (tern_url_error(*url, why, sizeof why) == 0) return true;
     if (has_secret(*url)) return cli_refuse(self, "cannot use the server: %s", why);
     return cli_refuse(self, "cannot use the server '%s': %s", *url, why);
