@@ -68,8 +68,10 @@ class Run:
         self._deadline = time.monotonic() + patience if patience else None
 
     def __enter__(self: Self) -> Self:
-        signal.signal(signal.SIGINT, self._interrupt)
-        signal.signal(signal.SIGTERM, self._interrupt)
+        self._handlers = {
+            number: signal.signal(number, self._interrupt)
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
         # A signal that comes between Python's last look for them and a wait would not end the wait.
         self._wakeup = signal.set_wakeup_fd(self._wake[1], warn_on_full_buffer=False)
         if "debug" in self.line:
@@ -102,10 +104,12 @@ class Run:
             self._armed = True
             self.client.close(PATIENCE if self.status == OK and self._signals < 2 else 0)
             self._armed = False
+        for number, handler in self._handlers.items():  # what hangs now can be ended
+            signal.signal(number, handler)
         return True
 
     def _interrupt(self, _signal: int, _frame: Optional[FrameType]) -> None:
-        """The first signal ends the run, and one while it is ending that; more change nothing."""
+        """The first signal ends the run, and the next one the patience of its close."""
         self._signals += 1
         if self._armed:
             self._armed = False
