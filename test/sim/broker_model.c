@@ -550,22 +550,26 @@ static void on_subscribe(broker_model *b, uint32_t client, reader *r)
     uint16_t id = (uint16_t)read_number(r, 2);
     uint8_t codes[16];
     size_t count = 0;
-    bool granted = true;
+    bool routed = false;
+    bool granted = false;
     if (p->link.version == 5 && !read_props(r, NULL, NULL)) r->bad = true;
     while (r->at != r->end && !r->bad && count < sizeof codes) {
-        (void)read_string(r);
+        reader filter = read_string(r);
         uint32_t options = read_number(r, 1);
         bool refuse = sim_chance(b->random, b->mood.refuse_subscribe);
         codes[count++] = (uint8_t)(refuse ? (p->link.version == 5 ? 0x87 : 0x80) : options & 3);
+        if (filter.end - filter.at != 4 || memcmp(filter.at, "to/#", 4) != 0) continue; /* nothing is published there */
         p->session.granted = options & 3;
-        granted = granted && !refuse;
+        routed = true;
+        granted = !refuse;
     }
-    if (r->bad || id == 0 || count == 0) breach(b, "MQTT5-3.8", "a malformed SUBSCRIBE");
+    if (r->at != r->end || r->bad || id == 0 || count == 0) breach(b, "MQTT5-3.8", "a malformed SUBSCRIBE");
     p->session.subscribed = p->session.subscribed || granted;
     uint8_t head[5] = {0x90, (uint8_t)(count + (p->link.version == 5 ? 3 : 2)), (uint8_t)(id >> 8), (uint8_t)id, 0};
     send_bytes(p, head, p->link.version == 5 ? 5 : 4);
     send_bytes(p, codes, count);
-    b->watch.subscribed(b->watch.data, client, granted);
+    b->watch.filters(b->watch.data, client, (uint32_t)count);
+    if (routed) b->watch.subscribed(b->watch.data, client, granted);
 }
 
 static void disconnect(peer *p)

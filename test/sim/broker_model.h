@@ -47,7 +47,8 @@ typedef struct broker_watch {
     /* A PUBLISH was put on the wire for a client for the first time in its session. */
     void (*routed)(void *data, uint32_t client, broker_key key, uint8_t qos);
     void (*connected)(void *data, uint32_t client, bool session_present);
-    void (*subscribed)(void *data, uint32_t client, bool granted);
+    void (*filters)(void *data, uint32_t client, uint32_t count); /* of a SUBSCRIBE */
+    void (*subscribed)(void *data, uint32_t client, bool granted); /* to what is routed, "to/#" */
 } broker_watch;
 
 typedef struct broker_model broker_model;

@@ -6,9 +6,25 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *const sabotage_names[SABOTAGE_KINDS] = {
-    "none",  "lose-outcome", "two-outcomes",  "claim-not-sent", "claim-delivered",
-    "copy",  "reorder",      "deliver-twice", "lose-delivery",  "mute",
+const sabotage_kind sabotage_kinds[SABOTAGE_KINDS] = {
+    [SABOTAGE_NONE] = {"none", NULL},
+    [SABOTAGE_LOSE_OUTCOME] = {"lose-outcome", "C1"},
+    [SABOTAGE_TWO_OUTCOMES] = {"two-outcomes", "C1"},
+    [SABOTAGE_CLAIM_NOT_SENT] = {"claim-not-sent", "C2"},
+    [SABOTAGE_CLAIM_DELIVERED] = {"claim-delivered", "C2"},
+    [SABOTAGE_COPY] = {"copy", "C5"},
+    [SABOTAGE_REORDER] = {"reorder", "C8"},
+    [SABOTAGE_DELIVER_TWICE] = {"deliver-twice", "C9"},
+    [SABOTAGE_LOSE_DELIVERY] = {"lose-delivery", "C9"},
+    [SABOTAGE_INTERLEAVE] = {"interleave", "unit"},
+    [SABOTAGE_HALF_UNIT] = {"half-unit", "unit"},
+    [SABOTAGE_EARLY] = {"early", "rate"},
+    [SABOTAGE_REFUSE] = {"refuse", "C3"},
+    [SABOTAGE_SWAP] = {"swap", "C10"},
+    [SABOTAGE_UNBOUNDED] = {"unbounded", "C10"},
+    [SABOTAGE_HASTE] = {"haste", "quiet"},
+    [SABOTAGE_WIDE] = {"wide", "filters"},
+    [SABOTAGE_MUTE] = {"mute", NULL},
 };
 
 void oracle_breach(oracle *o, const char *clause, const char *format, ...)
@@ -22,8 +38,7 @@ void oracle_breach(oracle *o, const char *clause, const char *format, ...)
     va_end(arguments);
 }
 
-/* One lie a run is enough. */
-static bool lies(oracle *o, sabotage kind)
+bool oracle_sabotages(oracle *o, sabotage kind)
 {
     if (o->lie != kind || o->lies != 0) return false;
     o->lies++;
@@ -54,6 +69,17 @@ void oracle_backlog(oracle *o, uint32_t client)
     c->drain_from = o->now;
     c->drain_last = c->accepted;
     c->drain_pieces = c->drain_unit = 0;
+}
+
+/* An outbox that was empty takes a whole unit, whatever the bound. */
+void oracle_settled(oracle *o, uint32_t client)
+{
+    enum { UNIT_MOST = 4 };
+    oracle_client *c = &o->clients[client];
+    uint32_t waiting = c->accepted - c->ended;
+    c->judged = c->accepted;
+    if (c->most_waiting != 0 && !c->unlimited && waiting > c->most_waiting && waiting > UNIT_MOST)
+        oracle_breach(o, "C10", "client %u: %u messages have no outcome, %u is the bound", client, waiting, c->most_waiting);
 }
 
 void oracle_waiting(oracle *o, uint32_t client, uint32_t from)
@@ -92,6 +118,8 @@ static void note_outcome(oracle *o, uint32_t client, uint64_t id, tern_outcome o
     if (++message->outcomes > 1)
         oracle_breach(o, "C1", "client %u: message %llu ended twice: %s and %s", client, (unsigned long long)id,
                       tern_outcome_name(message->outcome), tern_outcome_name(outcome));
+    else
+        c->ended++;
     message->outcome = outcome;
     message->cause = cause;
     if (cause == TERN_CAUSE_DROPPED) judge_drop(o, client, (uint32_t)id, outcome);
@@ -100,10 +128,17 @@ static void note_outcome(oracle *o, uint32_t client, uint64_t id, tern_outcome o
 void oracle_outcome(oracle *o, uint32_t client, uint64_t id, tern_outcome outcome, tern_cause cause)
 {
     bool arrived = id <= ORACLE_MESSAGES && o->clients[client].messages[id].copies != 0;
-    if (lies(o, SABOTAGE_LOSE_OUTCOME)) return;
-    if (lies(o, SABOTAGE_TWO_OUTCOMES)) note_outcome(o, client, id, outcome, cause);
-    if (arrived && lies(o, SABOTAGE_CLAIM_NOT_SENT)) outcome = TERN_OUTCOME_NOT_SENT;
-    if (!arrived && lies(o, SABOTAGE_CLAIM_DELIVERED)) outcome = TERN_OUTCOME_DELIVERED;
+    if (oracle_sabotages(o, SABOTAGE_LOSE_OUTCOME)) return;
+    if (oracle_sabotages(o, SABOTAGE_TWO_OUTCOMES)) note_outcome(o, client, id, outcome, cause);
+    if (arrived && oracle_sabotages(o, SABOTAGE_CLAIM_NOT_SENT)) outcome = TERN_OUTCOME_NOT_SENT;
+    if (!arrived && oracle_sabotages(o, SABOTAGE_CLAIM_DELIVERED)) outcome = TERN_OUTCOME_DELIVERED;
+    if (cause == TERN_CAUSE_DROPPED || cause == TERN_CAUSE_EXPIRED) {
+        const oracle_message *message = &o->clients[client].messages[id];
+        if (message->unit_first != message->unit_last && outcome == TERN_OUTCOME_NOT_SENT &&
+            oracle_sabotages(o, SABOTAGE_HALF_UNIT))
+            cause = TERN_CAUSE_CLOSED;
+    }
+    if (cause == TERN_CAUSE_DROPPED && o->lie == SABOTAGE_SWAP) o->lies++;
     note_outcome(o, client, id, outcome, cause);
 }
 
@@ -129,6 +164,25 @@ static void judge_rate(oracle *o, uint32_t client, uint32_t index)
         oracle_breach(o, "rate", "client %u: message %u, piece %u of a backlog, came %llu us after the connection", client,
                       index, c->drain_pieces + 1, (unsigned long long)(o->now - c->drain_from));
     c->drain_pieces++;
+}
+
+/* As judge_rate(), at times as if it had come a microsecond before its time. */
+static void judge_early(oracle *o, uint32_t client, uint32_t index)
+{
+    const oracle_client *c = &o->clients[client];
+    uint64_t now = o->now;
+    uint64_t due = c->drain_from + c->drain_interval_us * c->drain_pieces;
+    bool new_piece = index <= c->drain_last && c->messages[index].unit_first != c->drain_unit;
+    if (c->drain_interval_us != 0 && c->drain_pieces != 0 && new_piece && oracle_sabotages(o, SABOTAGE_EARLY)) o->now = due - 1;
+    judge_rate(o, client, index);
+    o->now = now;
+}
+
+/* It came right behind its predecessor of the same unit. */
+static bool is_inside_unit(const oracle_client *c, uint32_t index)
+{
+    return index != 0 && index <= c->accepted && c->messages[index].unit_first != index && c->last_first_copy == index - 1 &&
+           c->last_first_connection == c->connection;
 }
 
 static void note_arrival(oracle *o, uint32_t client, broker_key key, bool copy, bool refused)
@@ -160,13 +214,16 @@ static void note_arrival(oracle *o, uint32_t client, broker_key key, bool copy, 
 static void on_arrived(void *data, uint32_t client, broker_key key, bool dup, bool copy, bool refused)
 {
     oracle *o = data;
-    bool first = key.index <= ORACLE_MESSAGES && !o->clients[client].messages[key.index].seen;
-    if (first && !dup) judge_rate(o, client, key.index);
-    if (key.index > 1 && !o->clients[client].messages[key.index].seen && lies(o, SABOTAGE_REORDER)) {
+    oracle_client *c = &o->clients[client];
+    bool first = key.index <= ORACLE_MESSAGES && !c->messages[key.index].seen;
+    if (first && !dup) judge_early(o, client, key.index);
+    if (first && is_inside_unit(c, key.index) && oracle_sabotages(o, SABOTAGE_INTERLEAVE))
+        judge_unit_order(o, client, key.index + 1); /* as if another one had come in its place */
+    if (key.index > 1 && !o->clients[client].messages[key.index].seen && oracle_sabotages(o, SABOTAGE_REORDER)) {
         o->clients[client].last_first_copy = key.index + 1; /* as if its successor had come before it */
     }
     note_arrival(o, client, key, copy, refused);
-    if (key.qos == 2 && copy && !refused && lies(o, SABOTAGE_COPY)) note_arrival(o, client, key, copy, refused);
+    if (key.qos == 2 && copy && !refused && oracle_sabotages(o, SABOTAGE_COPY)) note_arrival(o, client, key, copy, refused);
 }
 
 static void on_answered(void *data, uint32_t client, broker_key key, bool refused)
@@ -194,7 +251,7 @@ void oracle_delivered(oracle *o, uint32_t client, broker_key key, uint8_t qos)
 {
     oracle_client *c = &o->clients[client];
     oracle_route *route = &c->routes[key.publisher % BROKER_CLIENTS][key.index <= ORACLE_MESSAGES ? key.index : 0];
-    if (qos == 2 && lies(o, SABOTAGE_LOSE_DELIVERY)) return;
+    if (qos == 2 && oracle_sabotages(o, SABOTAGE_LOSE_DELIVERY)) return;
     if (route->routed == 0)
         oracle_breach(o, "C9", "client %u got message %u:%u, which was not sent to it", client, key.publisher, key.index);
     bool only = route->routed == 1 && route->delivered == 0; /* else which one it was cannot be told */
@@ -202,10 +259,26 @@ void oracle_delivered(oracle *o, uint32_t client, broker_key key, uint8_t qos)
         oracle_breach(o, "C9", "client %u got message %u:%u out of the wire's order", client, key.publisher, key.index);
     if (only) c->last_delivered = route->order;
     route->delivered++;
-    if (qos == 2 && lies(o, SABOTAGE_DELIVER_TWICE)) route->delivered++;
+    if (qos == 2 && oracle_sabotages(o, SABOTAGE_DELIVER_TWICE)) route->delivered++;
     if (qos != 1 && route->qos == qos && route->delivered > route->routed)
         oracle_breach(o, "C9", "client %u got message %u:%u of QoS %u %u times, sent %u times", client, key.publisher,
                       key.index, qos, route->delivered, route->routed);
+}
+
+void oracle_subscription_ended(oracle *o, uint32_t client, int error, uint32_t codes)
+{
+    oracle_client *c = &o->clients[client];
+    c->answers++;
+    if (error == 0 && codes != c->filters)
+        oracle_breach(o, "C21", "client %u: %u codes for %u filters", client, codes, c->filters);
+}
+
+static void on_filters(void *data, uint32_t client, uint32_t count)
+{
+    oracle *o = data;
+    uint32_t most = o->clients[client].filters_per_subscribe;
+    if (most != 0 && count > most)
+        oracle_breach(o, "filters", "client %u: a SUBSCRIBE has %u filters, %u is the most", client, count, most);
 }
 
 static void on_connected(void *data, uint32_t client, bool session_present)
@@ -227,7 +300,7 @@ static void on_breach(void *data, const char *clause, const char *what)
 
 broker_watch oracle_watch(oracle *o)
 {
-    return (broker_watch){o, on_breach, on_arrived, on_answered, on_routed, on_connected, on_subscribed};
+    return (broker_watch){o, on_breach, on_arrived, on_answered, on_routed, on_connected, on_filters, on_subscribed};
 }
 
 /* ---- the end ---- */

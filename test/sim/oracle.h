@@ -11,7 +11,7 @@
 
 enum { ORACLE_MESSAGES = 512 };
 
-/* Lies that the simulation may tell the oracle, to show that it finds them. */
+/* Lies that the simulation may tell the oracle, and things that the engine may be made to do wrong, to show that it finds them. */
 typedef enum sabotage {
     SABOTAGE_NONE,
     SABOTAGE_LOSE_OUTCOME,
@@ -22,11 +22,25 @@ typedef enum sabotage {
     SABOTAGE_REORDER,
     SABOTAGE_DELIVER_TWICE,
     SABOTAGE_LOSE_DELIVERY,
+    SABOTAGE_INTERLEAVE,    /* a unit is interrupted */
+    SABOTAGE_HALF_UNIT,     /* of a unit one message ends otherwise */
+    SABOTAGE_EARLY,         /* a backlog is drained too fast */
+    SABOTAGE_REFUSE,        /* the engine's outbox refuses, where it should drop */
+    SABOTAGE_SWAP,          /* it drops the newest in place of the oldest, or the other way round */
+    SABOTAGE_UNBOUNDED,     /* it knows no bound */
+    SABOTAGE_HASTE,         /* a quiet reconnect does not wait until it is quiet */
+    SABOTAGE_WIDE,          /* a SUBSCRIBE has more filters than it may */
     SABOTAGE_MUTE,
     SABOTAGE_KINDS
 } sabotage;
 
-extern const char *const sabotage_names[SABOTAGE_KINDS];
+/* How a sabotage is called, and what must be found: a clause, NULL where any does. */
+typedef struct sabotage_kind {
+    const char *name;
+    const char *clause;
+} sabotage_kind;
+
+extern const sabotage_kind sabotage_kinds[SABOTAGE_KINDS];
 
 /* A message that its engine accepted; its index is its id. */
 typedef struct oracle_message {
@@ -59,6 +73,8 @@ typedef struct oracle_client {
     uint32_t last_first_connection; /* in which last_first_copy came */
     tern_outbox_policy policy;
     bool unlimited;
+    uint32_t most_waiting; /* messages, where there is such a bound; else 0 */
+    uint32_t ended;        /* messages that have an outcome */
     uint32_t judged; /* under DROP_NEWEST: what was kept up to here is not dropped any more */
     uint64_t drain_interval_us;
     uint64_t drain_from;   /* when the client was told of its connection */
@@ -72,6 +88,8 @@ typedef struct oracle_client {
     uint32_t last_delivered;
     oracle_route routes[BROKER_CLIENTS][ORACLE_MESSAGES + 1];
     bool asked;       /* to subscribe */
+    uint32_t filters; /* to so many */
+    uint32_t filters_per_subscribe; /* 0 any number */
     uint32_t answers; /* to that */
     bool granted; /* by the broker's last answer: a refused filter is not made again */
     bool subscribed; /* at the broker, at the end */
@@ -88,16 +106,22 @@ typedef struct oracle {
 } oracle;
 
 void oracle_breach(oracle *o, const char *clause, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* One sabotage of this kind takes place now, if it is this run's and did not yet. */
+bool oracle_sabotages(oracle *o, sabotage kind);
 /* The message with the next index was accepted. */
 void oracle_accepted(oracle *o, uint32_t client, uint8_t qos);
 /* The last `count` of them are one unit. */
 void oracle_unit(oracle *o, uint32_t client, uint32_t count);
 /* The client was told that it is connected: what waits is a backlog. */
 void oracle_backlog(oracle *o, uint32_t client);
+/* The outbox has just been brought within its bounds. */
+void oracle_settled(oracle *o, uint32_t client);
 /* Without a connection since the message `from` was accepted: nothing from there on can be on its way. */
 void oracle_waiting(oracle *o, uint32_t client, uint32_t from);
 void oracle_outcome(oracle *o, uint32_t client, uint64_t id, tern_outcome outcome, tern_cause cause);
 void oracle_delivered(oracle *o, uint32_t client, broker_key key, uint8_t qos);
+/* The subscription ended: error, and a code for each filter. */
+void oracle_subscription_ended(oracle *o, uint32_t client, int error, uint32_t codes);
 /* The broker's half. */
 broker_watch oracle_watch(oracle *o);
 /* At the end. `healed`: the faults had stopped and everything had time to end. */

@@ -22,7 +22,8 @@ enum {
     PIECES = 16,
     LINK_BYTES = 1 << 16,
     PATIENCE = 600, /* virtual seconds after the last fault in which everything ends */
-    TOKENS = 8
+    TOKENS = 8,
+    FILTERS = 12 /* of a subscription */
 };
 
 /* An acknowledgement that the application owes. */
@@ -47,6 +48,7 @@ typedef struct client {
     bool over; /* the link is to be closed */
     bool holding; /* for a quiet reconnect */
     bool quiet;   /* that is just now */
+    bool is_settled; /* nothing was published since the outbox was within its bounds */
     uint32_t waiting_from; /* without a connection since this message */
     uint64_t retry_at;
     broker_bytes up; /* bytes that were sent and have not arrived */
@@ -201,7 +203,7 @@ static void judge_quiet(sim *s, const client *c, uint64_t id, tern_outcome outco
 static void end_completion(sim *s, client *c, tern__completion *completion)
 {
     if (completion == &c->wish) {
-        s->oracle->clients[c->index].answers++;
+        oracle_subscription_ended(s->oracle, c->index, completion->error, completion->code_count);
         free(completion->codes);
         free(completion->reason_string);
         return;
@@ -232,11 +234,11 @@ static void pump(sim *s, client *c)
 /* As the client's loop does it: what was appended is taken over, and what is too much is dropped and told. */
 static void settle(sim *s, client *c)
 {
-    oracle_client *known = &s->oracle->clients[c->index];
     (void)tern__engine_sync_locked(c->engine);
     (void)tern__engine_shed(c->engine);
     pump(s, c);
-    known->judged = known->accepted;
+    c->is_settled = true;
+    if (s->starve == 0) oracle_settled(s->oracle, c->index);
     if (!c->online) oracle_waiting(s->oracle, c->index, c->waiting_from);
 }
 
@@ -339,13 +341,16 @@ static tern__completion *free_token(client *c)
     return NULL;
 }
 
-/* Only an outbox that has a bound, and refuses, is ever full. */
-static void judge_append(sim *s, const client *c, int rc)
+/* Only an outbox that has a bound, and refuses, is ever full; and one that drops, where the loop had no time to. */
+static void judge_append(sim *s, client *c, int rc)
 {
     const oracle_client *known = &s->oracle->clients[c->index];
     bool drops = known->policy == TERN_OUTBOX_DROP_OLDEST || known->policy == TERN_OUTBOX_DROP_NEWEST;
+    bool may_refuse = !drops || !c->is_settled || s->starve != 0;
+    if (rc == TERN_E_OUTBOX_FULL && drops && s->oracle->lie == SABOTAGE_REFUSE) s->oracle->lies++;
+    c->is_settled = false;
     if (rc == 0 || (rc == TERN__OUTBOX_OVER && drops && !known->unlimited)) return;
-    if (rc == TERN_E_OUTBOX_FULL && !known->unlimited) return; /* also far beyond the bound, until the loop drops */
+    if (rc == TERN_E_OUTBOX_FULL && !known->unlimited && may_refuse) return;
     oracle_breach(s->oracle, "C3", "client %u: publish answered %d", c->index, rc);
 }
 
@@ -430,8 +435,17 @@ static void subscribe(sim *s, client *c)
     oracle_client *known = &s->oracle->clients[c->index];
     if (known->asked) return;
     starving = NULL;
-    if (tern_subscription_new(&wish) != 0 || tern_subscription_add(wish, "to/#", sim_below(&s->random, 3)) != 0) abort();
+    known->filters = sim_chance(&s->random, 50) ? 1 : 1 + sim_below(&s->random, FILTERS);
+    uint32_t routed = sim_below(&s->random, known->filters);
+    if (tern_subscription_new(&wish) != 0) abort();
+    for (uint32_t i = 0; i < known->filters; i++) {
+        char filter[16];
+        snprintf(filter, sizeof filter, i == routed ? "to/#" : "else/%u", i);
+        if (tern_subscription_add(wish, filter, sim_below(&s->random, 3)) != 0) abort();
+    }
     starving = s;
+    uint32_t most = known->filters_per_subscribe;
+    if (most != 0 && known->filters > most && s->oracle->lie == SABOTAGE_WIDE) s->oracle->lies++;
     int rc = tern__engine_subscribe(c->engine, wish, &c->wish, s->now);
     if (rc != 0 && s->starve == 0) abort();
     known->asked = rc == 0;
@@ -468,7 +482,12 @@ static void step_client(sim *s, client *c, bool acting)
     bool faulty = !s->healed && c->online;
     if (faulty && sim_chance(&s->random, s->cut)) c->over = true;
     if (faulty && sim_below(&s->random, 1000) < s->deafen) c->deaf = true;
-    if (c->holding && tern__engine_is_quiet(c->engine) && c->up.len == 0) c->quiet = c->over = true;
+    bool is_quiet = tern__engine_is_quiet(c->engine) && c->up.len == 0;
+    if (c->holding && !is_quiet && s->oracle->lie == SABOTAGE_HASTE) {
+        s->oracle->lies += c->session == TERN_SESSION_CLEAN; /* a session that goes on loses nothing by it */
+        is_quiet = true;
+    }
+    if (c->holding && is_quiet) c->quiet = c->over = true;
     if (c->over) hang_up(s, c);
     c->quiet = false;
 }
@@ -516,6 +535,17 @@ static void tell_open(sim *s)
 
 /* ---- a run ---- */
 
+/* What the engine is made to do wrong: it is told otherwise than the oracle. */
+static void sabotage_config(sabotage lie, tern__engine_config *config)
+{
+    bool drops = config->policy == TERN_OUTBOX_DROP_OLDEST || config->policy == TERN_OUTBOX_DROP_NEWEST;
+    if (lie == SABOTAGE_REFUSE && drops) config->policy = TERN_OUTBOX_REJECT;
+    if (lie == SABOTAGE_SWAP && drops)
+        config->policy = config->policy == TERN_OUTBOX_DROP_OLDEST ? TERN_OUTBOX_DROP_NEWEST : TERN_OUTBOX_DROP_OLDEST;
+    if (lie == SABOTAGE_UNBOUNDED) config->outbox_messages = 0;
+    if (lie == SABOTAGE_WIDE) config->filters_per_subscribe = 0;
+}
+
 static void make_client(sim *s, uint32_t index)
 {
     static const uint16_t windows[] = {1, 2, 5, 100, 65535};
@@ -538,6 +568,7 @@ static void make_client(sim *s, uint32_t index)
     known->policy = policies[sim_below(r, 3)];
     known->unlimited = sim_chance(r, 20);
     known->drain_interval_us = sim_chance(r, 30) ? 1000 + sim_below(r, SECOND / 2) : 0;
+    known->filters_per_subscribe = sim_chance(r, 50) ? 1 + sim_below(r, FILTERS) : 0;
     if (tern__block_pool_new(&c->pool, sim_chance(r, 50) ? 256 : 4096) != 0) abort();
     tern__engine_config config = {
         .client_id = id,
@@ -551,6 +582,9 @@ static void make_client(sim *s, uint32_t index)
     };
     config.policy = known->policy;
     config.drain_interval_us = known->drain_interval_us;
+    config.filters_per_subscribe = (uint16_t)known->filters_per_subscribe;
+    known->most_waiting = (uint32_t)config.outbox_messages;
+    sabotage_config(s->oracle->lie, &config);
     if (known->unlimited) {
         config.outbox_bytes = SIZE_MAX;
         config.outbox_messages = 0;
