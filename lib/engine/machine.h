@@ -78,7 +78,7 @@ uint32_t tern__unit_count(tern__chunk *chunk, uint32_t first);
 uint32_t tern__unit_first(tern__chunk *chunk, uint32_t index);
 /* The entry's first byte is about to go out: the rest of its unit does not expire any more. */
 void tern__unit_begin(tern__chunk *chunk, uint32_t first);
-/* It did not go out after all. */
+/* It did not go out after all: the rest may expire again, unless the first did go out on an earlier connection. */
 void tern__unit_return(tern__chunk *chunk, uint32_t first);
 /* As tern__outcome_tell_unsent(), for all of a unit; the chunk may be gone afterwards. */
 void tern__unit_tell_unsent(tern__engine *e, tern__chunk *chunk, uint32_t first, uint32_t count, tern_cause cause);

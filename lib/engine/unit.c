@@ -34,7 +34,8 @@ void tern__unit_begin(tern__chunk *chunk, uint32_t first)
 
 void tern__unit_return(tern__chunk *chunk, uint32_t first)
 {
-    if (!tern__chunk_entry(chunk, first)->bound) set_bound(chunk, first, false);
+    const tern__entry *entry = tern__chunk_entry(chunk, first);
+    if (!entry->bound && !entry->left) set_bound(chunk, first, false);
 }
 
 void tern__unit_tell_unsent(tern__engine *e, tern__chunk *chunk, uint32_t first, uint32_t count, tern_cause cause)

@@ -206,6 +206,31 @@ static void a_lost_session_repeats_in_order(void **state)
     script_free(&s);
 }
 
+/* And where the connection on which it goes again breaks before a byte is out, the rest still belongs to it. */
+static void what_went_out_once_stays_begun(void **state)
+{
+    (void)state;
+    script s;
+    tern__iov iov[4];
+    size_t count;
+    script_init(&s, TERN__V5);
+    script_start(&s);
+    script_online(&s, "20 06 00 00 03 21 00 01");
+    const part parts[] = {{1, "a", 5}, {1, "b", 5}};
+    assert_int_equal(publish_unit(&s, parts, 2, NULL), 0);
+    script_expect(&s, "32 0c 00 01 'u' 00 01 05 02 00 00 00 05 'a'");
+    script_offline(&s);
+    script_online(&s, "20 06 00 00 03 21 00 01"); /* the session is lost */
+    assert_int_equal(tern__engine_output(s.engine, s.now, iov, 4, &count), 0);
+    assert_int_not_equal(count, 0);
+    script_offline(&s);
+    script_wait(&s, 9 * SCRIPT_SECOND);
+    expect_no_range(&s);
+    script_online(&s, NULL);
+    script_expect(&s, "32 0c 00 01 'u' 00 03 05 02 00 00 00 01 'a' 32 0c 00 01 'u' 00 04 05 02 00 00 00 01 'b'");
+    script_free(&s);
+}
+
 /* The bound is asked once for the whole; a refused unit leaves nothing behind. */
 static void all_or_nothing_is_accepted(void **state)
 {
@@ -252,6 +277,7 @@ int main(void)
         cmocka_unit_test(parts_go_out_next_to_each_other), cmocka_unit_test(one_obstacle_stops_all),
         cmocka_unit_test(one_that_expires_ends_all),       cmocka_unit_test(what_was_begun_does_not_expire),
         cmocka_unit_test(what_was_only_staged_starts_over), cmocka_unit_test(a_lost_session_repeats_in_order),
+        cmocka_unit_test(what_went_out_once_stays_begun),
         cmocka_unit_test(all_or_nothing_is_accepted),      cmocka_unit_test(closing_ends_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
