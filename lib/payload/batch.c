@@ -271,25 +271,29 @@ static bundle *split(bundle *b)
     return rest;
 }
 
-/* What is too large for the server goes in halves, before what waits. False: it cannot be halved. */
-static bool send_halves(bundle *b)
+/* What is too large for the server goes in halves, before what waits. 0, TERN_E_TOO_LARGE where it cannot be halved, TERN_E_NOMEM. */
+static int send_halves(bundle *b)
 {
     tern_batch *batch = b->batch;
-    bundle *rest = b->count > 1 ? split(b) : NULL;
-    if (rest == NULL) return false;
+    if (b->count == 1) return TERN_E_TOO_LARGE;
+    bundle *rest = split(b);
+    if (rest == NULL) return TERN_E_NOMEM;
     tern__mutex_lock(&batch->lock);
     add_waiting_locked(batch, rest, true);
     add_waiting_locked(batch, b, true);
     tern__mutex_unlock(&batch->lock);
-    return true;
+    return 0;
 }
+
+static bool refused(tern_batch *batch, bundle *b, int rc);
 
 static void settle(bundle *b, const tern_token *token)
 {
-    tern_cause cause = tern_token_cause(token);
     tern_batch *batch = ref(b->batch);
-    bool halves = tern_token_outcome(token) == TERN_OUTCOME_NOT_SENT && cause == TERN_CAUSE_TOO_LARGE && send_halves(b);
-    if (!halves) tell(b, tern_token_outcome(token), cause, tern_token_reason_code(token, 0));
+    if (tern_token_outcome(token) == TERN_OUTCOME_NOT_SENT && tern_token_cause(token) == TERN_CAUSE_TOO_LARGE)
+        (void)refused(batch, b, TERN_E_TOO_LARGE);
+    else
+        tell(b, tern_token_outcome(token), tern_token_cause(token), tern_token_reason_code(token, 0));
     publish_waiting(batch); /* there may be room by now */
     unref(batch);
 }
@@ -338,7 +342,8 @@ static bool heals(int rc)
 /* A bundle that the client did not take. True: it waits again, and so does what is behind it. */
 static bool refused(tern_batch *batch, bundle *b, int rc)
 {
-    if (rc == TERN_E_TOO_LARGE && send_halves(b)) return false;
+    if (rc == TERN_E_TOO_LARGE) rc = send_halves(b);
+    if (rc == 0) return false;
     if (heals(rc)) {
         tern__mutex_lock(&batch->lock);
         add_waiting_locked(batch, b, true);
