@@ -14,8 +14,8 @@
 TERN_BEGIN_DECLS
 
 /** Kinds of lifecycle events. Every CONNECTING is followed by one CONNECTED or CONNECT_FAILED,
- * every CONNECTED by one DISCONNECTED; where memory runs out an event may be missing, and the log
- * has it. */
+ * every CONNECTED by one DISCONNECTED. Where memory runs out an event may be missing, and the log has it;
+ * but the newest of CONNECTED, DISCONNECTED and STOPPED is always told, if need be without its details. */
 typedef enum tern_event_kind {
     TERN_EVENT_CONNECTING = 1,     /**< an attempt starts */
     TERN_EVENT_CONNECTED = 2,      /**< CONNACK said yes */

@@ -66,6 +66,9 @@ TERN_API const tern_message *tern_incoming_message(const tern_incoming *incoming
 /** Delivers this one instead: a changed copy from tern_message_keep(), so that it can be acknowledged. It
  * is taken over, also on failure. Errors: TERN_E_INVALID. */
 TERN_API int tern_incoming_replace(tern_incoming *incoming, tern_message *message);
+/** Sets the mark of what is delivered, see tern_message_set_mark(); this needs no copy, and no memory. Errors:
+ * TERN_E_INVALID. */
+TERN_API int tern_incoming_set_mark(tern_incoming *incoming, uint32_t mark);
 /** Delivers nothing: the message is acknowledged as if its handlers had run, also in manual mode. Errors:
  * TERN_E_INVALID. */
 TERN_API int tern_incoming_drop(tern_incoming *incoming);

@@ -113,10 +113,11 @@ static void deliver_elsewhere(tern__mailbox *mailbox, const plan *p, const tern_
     deliver_to(mailbox, p, &match, message);
 }
 
-static void deliver_transformed(tern__mailbox *mailbox, const plan *p, const tern__match *match, const tern_message *message)
+static void deliver_transformed(tern__mailbox *mailbox, const plan *p, const tern__match *match, tern_message *message)
 {
     tern_client *client = mailbox->client;
     tern_incoming incoming;
+    message->mark = 0; /* of the one before */
     tern__transforms_in(&client->options.transforms, client, message, &incoming);
     if (incoming.dropped) {
         if (client->options.ack == TERN_ACK_MANUAL) (void)tern_client_ack(client, message);

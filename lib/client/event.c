@@ -5,14 +5,24 @@
 #include "base/alloc.h"
 #include "client/attempt.h"
 
+void tern__event_init(tern_event *event, tern_event_kind kind)
+{
+    *event = (tern_event){.kind = kind, .reason = -1, .retry_delay_ms = -1};
+    tern__list_init(&event->link);
+}
+
+void tern__event_set_limits(tern_event *event, const tern__limits *limits)
+{
+    if (event->kind != TERN_EVENT_CONNECTED) return;
+    event->limits = *limits;
+    event->session_present = limits->session_present;
+    event->version = (tern_version)limits->version;
+}
+
 tern_event *tern__event_new(tern_event_kind kind)
 {
-    tern_event *event = tern__calloc(1, sizeof *event);
-    if (event == NULL) return NULL;
-    tern__list_init(&event->link);
-    event->kind = kind;
-    event->reason = -1;
-    event->retry_delay_ms = -1;
+    tern_event *event = tern__malloc(sizeof *event);
+    if (event != NULL) tern__event_init(event, kind);
     return event;
 }
 

@@ -20,6 +20,7 @@ int tern__mailbox_init(tern__mailbox *mailbox, tern_client *client, tern__dispat
     tern__list_init(&mailbox->ready_link);
     tern__list_init(&mailbox->blocks);
     tern__list_init(&mailbox->events);
+    tern__list_init(&mailbox->bare.link);
     tern__list_init(&mailbox->tokens);
     tern__list_init(&mailbox->receivers);
     return tern__router_init(&mailbox->router);
@@ -55,6 +56,7 @@ void tern__mailbox_deinit(tern__mailbox *mailbox)
     tern__list *link;
     while ((link = tern__list_shift(&mailbox->blocks)) != NULL)
         tern__block_unref(TERN__CONTAINER(link, tern__block, link));
+    tern__list_remove(&mailbox->bare.link);
     while ((link = tern__list_shift(&mailbox->events)) != NULL)
         tern__event_free(TERN__CONTAINER(link, tern_event, link));
     assert(tern__list_empty(&mailbox->tokens) && "a token keeps its client until its callback ran");
@@ -119,6 +121,18 @@ void tern__mailbox_push_event(tern__mailbox *mailbox, tern_event *event)
     lock(mailbox);
     event->blocks_before = mailbox->blocks_pushed;
     tern__list_append(&mailbox->events, &event->link);
+    make_ready_locked(mailbox);
+    unlock(mailbox);
+}
+
+void tern__mailbox_push_bare_event(tern__mailbox *mailbox, const tern__bare_event *event)
+{
+    lock(mailbox);
+    tern__list_remove(&mailbox->bare.link); /* what waits is out of date */
+    mailbox->bare = *event;
+    mailbox->bare.blocks_before = mailbox->blocks_pushed;
+    tern__list_init(&mailbox->bare.link);
+    tern__list_append(&mailbox->events, &mailbox->bare.link);
     make_ready_locked(mailbox);
     unlock(mailbox);
 }
@@ -307,8 +321,10 @@ typedef enum unit { UNIT_NONE, UNIT_EVENT, UNIT_BLOCK, UNIT_RANGES, UNIT_TOKEN, 
 static bool event_due_locked(const tern__mailbox *mailbox)
 {
     if (tern__list_empty(&mailbox->events)) return false;
-    const tern_event *event = TERN__CONTAINER(mailbox->events.next, tern_event, link);
-    return !mailbox->handles || event->blocks_before <= mailbox->blocks_done;
+    tern__list *first = mailbox->events.next;
+    bool bare = first == &mailbox->bare.link;
+    uint64_t before = bare ? mailbox->bare.blocks_before : TERN__CONTAINER(first, tern_event, link)->blocks_before;
+    return !mailbox->handles || before <= mailbox->blocks_done;
 }
 
 /* Blocks take turns with the rest, and tokens with batches of ranges, so that none starves another. A token that ended comes
@@ -338,9 +354,27 @@ static void run_attempt_locked(tern__mailbox *mailbox, tern_event *event)
     lock(mailbox);
 }
 
+static void run_bare_event_locked(tern__mailbox *mailbox)
+{
+    tern_event event;
+    tern_event_callback callback = mailbox->on_event;
+    void *data = mailbox->event_data;
+    tern__event_init(&event, mailbox->bare.kind);
+    event.error = mailbox->bare.error;
+    tern__event_set_limits(&event, &mailbox->bare.limits);
+    unlock(mailbox);
+    if (callback != NULL) callback(mailbox->client, &event, data);
+    lock(mailbox);
+}
+
 static void run_event_locked(tern__mailbox *mailbox)
 {
-    tern_event *event = TERN__CONTAINER(tern__list_shift(&mailbox->events), tern_event, link);
+    tern__list *first = tern__list_shift(&mailbox->events);
+    if (first == &mailbox->bare.link) {
+        run_bare_event_locked(mailbox);
+        return;
+    }
+    tern_event *event = TERN__CONTAINER(first, tern_event, link);
     if (event->question != NULL) {
         run_attempt_locked(mailbox, event);
         return;

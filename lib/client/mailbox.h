@@ -15,6 +15,16 @@
 #include "client/token.h"
 #include "engine/engine.h"
 
+/* Whether there is a connection, told where memory ran out for an event: it needs none. The newest is in
+ * `events` while it waits. */
+typedef struct tern__bare_event {
+    tern__list link;
+    uint64_t blocks_before;
+    tern_event_kind kind; /* CONNECTED, DISCONNECTED or STOPPED */
+    int error;
+    tern__limits limits; /* of CONNECTED */
+} tern__bare_event;
+
 /* A client's mailbox. Members are under the dispatcher's lock unless they say otherwise. */
 typedef struct tern__mailbox tern__mailbox;
 struct tern__mailbox {
@@ -27,6 +37,7 @@ struct tern__mailbox {
     uint64_t blocks_pushed;
     uint64_t blocks_done;
     tern__list events;
+    tern__bare_event bare; /* one of them, at times */
     tern__list tokens;   /* ended, with a callback to run */
     size_t token_count;
     size_t tokens_due;   /* the first ones, which ended before the last batch of ranges was taken: no batch overtakes them */
@@ -62,6 +73,7 @@ void tern__mailbox_deinit(tern__mailbox *mailbox);
 /* The loop's side. Each takes over what it is given. */
 void tern__mailbox_push_block(tern__mailbox *mailbox, tern__block *block);
 void tern__mailbox_push_event(tern__mailbox *mailbox, tern_event *event);
+void tern__mailbox_push_bare_event(tern__mailbox *mailbox, const tern__bare_event *event);
 /* False: the last unit has run, no callback may run any more; the token is still the caller's. */
 bool tern__mailbox_push_token(tern__mailbox *mailbox, tern_token *token);
 /* TERN_E_NOMEM: not taken. Where no delivery handler is set the range is only counted, by the engine. */

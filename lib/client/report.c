@@ -140,6 +140,15 @@ static tern__tls_info *take_tls(tern__link *link, tern_event_kind kind)
     return info;
 }
 
+/* Where memory ran out: whether there is a connection is told nevertheless, the rest has the log. */
+static void report_barely(tern_client *client, tern_event_kind kind, const tern__failure *failure)
+{
+    if (kind != TERN_EVENT_CONNECTED && kind != TERN_EVENT_DISCONNECTED && kind != TERN_EVENT_STOPPED) return;
+    tern__bare_event bare = {.kind = kind, .error = failure != NULL ? failure->error : 0};
+    bare.limits = *tern__engine_limits(client->engine);
+    tern__mailbox_push_bare_event(&client->mailbox, &bare);
+}
+
 void tern__report(tern_client *client, tern_event_kind kind, const tern__failure *failure, int64_t retry_ms)
 {
     char text[1000] = "";
@@ -148,7 +157,10 @@ void tern__report(tern_client *client, tern_event_kind kind, const tern__failure
     tern__log_write(&client->log, level_of(kind, failure), "%s", text);
     if (failure != NULL) tern__client_link_failed(client, failure->error, text);
     tern_event *event = tern__event_new(kind);
-    if (event == NULL) return; /* the log and the last error have it */
+    if (event == NULL) {
+        report_barely(client, kind, failure);
+        return;
+    }
     event->retry_delay_ms = retry_ms;
     event->attempt = client->link.attempt;
     event->server = copy_text(server_text(client));
@@ -168,11 +180,7 @@ void tern__report(tern_client *client, tern_event_kind kind, const tern__failure
         event->reason_string = copy_text(failure->reason_string);
         event->reference = copy_text(failure->reference);
     }
-    if (kind == TERN_EVENT_CONNECTED) {
-        event->limits = *tern__engine_limits(client->engine);
-        event->response_info = copy_text(tern__engine_response_info(client->engine));
-        event->session_present = event->limits.session_present;
-        event->version = (tern_version)client->link.version;
-    }
+    tern__event_set_limits(event, tern__engine_limits(client->engine));
+    if (kind == TERN_EVENT_CONNECTED) event->response_info = copy_text(tern__engine_response_info(client->engine));
     tern__mailbox_push_event(&client->mailbox, event);
 }

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "client/options.h"
+#include "engine/message.h"
 
 /* ---- life ---- */
 
@@ -146,7 +147,7 @@ int tern_outgoing_explain(tern_outgoing *outgoing, const char *text)
 
 /* ---- in ---- */
 
-void tern__transforms_in(const tern__transforms *transforms, tern_client *client, const tern_message *message,
+void tern__transforms_in(const tern__transforms *transforms, tern_client *client, tern_message *message,
                          tern_incoming *incoming)
 {
     *incoming = (tern_incoming){.message = message};
@@ -169,6 +170,13 @@ int tern_incoming_replace(tern_incoming *incoming, tern_message *message)
     }
     if (message != incoming->own) tern_message_unref(incoming->own);
     incoming->message = incoming->own = message;
+    return 0;
+}
+
+int tern_incoming_set_mark(tern_incoming *incoming, uint32_t mark)
+{
+    if (incoming == NULL) return TERN_E_INVALID;
+    incoming->message->mark = mark;
     return 0;
 }
 

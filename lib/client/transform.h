@@ -31,7 +31,7 @@ struct tern_outgoing {
 };
 
 struct tern_incoming {
-    const tern_message *message;
+    tern_message *message; /* `own`, or what came */
     tern_message *own; /* by a transform; NULL none */
     bool dropped;
 };
@@ -53,7 +53,7 @@ int tern__transforms_out(const tern__transforms *transforms, tern_client *client
                          uint32_t flags, tern_outgoing *outgoing);
 void tern__outgoing_deinit(tern_outgoing *outgoing);
 /* Leads a message in: incoming->own is the caller's to unref. */
-void tern__transforms_in(const tern__transforms *transforms, tern_client *client, const tern_message *message,
+void tern__transforms_in(const tern__transforms *transforms, tern_client *client, tern_message *message,
                          tern_incoming *incoming);
 
 #endif

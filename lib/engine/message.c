@@ -135,8 +135,8 @@ int tern_message_keep(const tern_message *message, tern_message **copy)
     if (message->own != NULL) {
         own->lose_properties = message->own->lose_properties;
         own->hints = message->own->hints;
-        own->mark = message->own->mark;
     }
+    own->base.mark = message->mark;
     *copy = &own->base;
     return 0;
 }
@@ -294,7 +294,7 @@ int tern_message_remove_user_property(tern_message *message, const char *name)
 int tern_message_set_mark(tern_message *message, uint32_t mark)
 {
     int rc = writable(message, true);
-    if (rc == 0) message->own->mark = mark;
+    if (rc == 0) message->mark = mark;
     return rc;
 }
 
@@ -364,7 +364,7 @@ uint64_t tern_message_ack_number(const tern_message *message)
 
 uint32_t tern_message_mark(const tern_message *message)
 {
-    return message != NULL && message->own != NULL ? message->own->mark : 0;
+    return message != NULL ? message->mark : 0;
 }
 
 int tern_message_payload_format(const tern_message *message)

@@ -14,6 +14,7 @@ struct tern_message {
     const tern__record *record;
     uint64_t epoch;                 /* of the connection it came on; 0 for one that was made here */
     struct tern__own_message *own;  /* NULL for a borrowed one */
+    uint32_t mark;
 };
 
 /* A message with memory of its own: `base` is the handle, record points into the buffers. */
@@ -22,7 +23,6 @@ typedef struct tern__own_message {
     tern__record record; /* topic, payload and props point into the buffers below */
     bool lose_properties;
     uint32_t hints; /* TERN_COMPRESS, TERN_UNCOMPRESSED */
-    uint32_t mark;
     tern__buf topic;
     tern__buf payload;
     tern__buf props; /* wire form, checked */

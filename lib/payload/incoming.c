@@ -68,7 +68,8 @@ static tern_compression_result result_of(int rc)
     }
 }
 
-static void count_result(tern_compression *compression, tern_compression_result result)
+/* Counts what became of it, and marks it; that takes no memory. */
+static void mark(tern_compression *compression, tern_incoming *incoming, tern_compression_result result)
 {
     static const int counters[] = {
         [TERN_COMPRESSION_INFLATED] = TERN__INFLATED,
@@ -78,40 +79,39 @@ static void count_result(tern_compression *compression, tern_compression_result 
     };
     if (result != TERN_COMPRESSION_RAW && result != TERN_COMPRESSION_NO_MEMORY)
         tern__compression_count(compression, counters[result], 1);
+    (void)tern_incoming_set_mark(incoming, (uint32_t)result);
 }
 
-/* The message with what its payload stands for, marked; NULL where memory ran out. */
-static tern_message *inflated(tern_compression *compression, const tern_message *message, bool by_property)
+/* A copy of the message with what its payload stands for; NULL where memory ran out. */
+static tern_message *with_payload(const tern_message *message, const tern__buf *payload, bool by_property)
 {
-    tern__buf *out = NULL;
     tern_message *copy = NULL;
+    if (tern_message_keep(message, &copy) != 0) return NULL;
+    if (tern_message_set_payload(copy, payload->data, payload->len) != 0) {
+        tern_message_unref(copy);
+        return NULL;
+    }
+    if (by_property) {
+        (void)tern_message_remove_user_property(copy, "content-encoding"); /* untrue now */
+        (void)tern_message_remove_user_property(copy, "content-length");
+    }
+    return copy;
+}
+
+/* Inflates it, or leaves it as it came, and marks which. */
+static void inflate(tern_compression *compression, tern_incoming *incoming, bool by_property)
+{
+    const tern_message *message = tern_incoming_message(incoming);
+    tern__buf *out = NULL;
     tern__gzip *gzip = tern__compression_take(compression);
     int rc = gzip == NULL ? TERN_E_NOMEM
                           : tern__gzip_inflate(gzip, tern_message_payload(message), tern_message_payload_length(message),
                                                &compression->limits, &out);
-    tern_compression_result result = result_of(rc);
-    bool kept = tern_message_keep(message, &copy) == 0;
-    if (!kept) result = TERN_COMPRESSION_NO_MEMORY; /* it goes raw, and unmarked */
-    if (kept && result == TERN_COMPRESSION_INFLATED) {
-        if (tern_message_set_payload(copy, out->data, out->len) != 0) result = TERN_COMPRESSION_NO_MEMORY;
-    }
-    if (kept && result == TERN_COMPRESSION_INFLATED && by_property) {
-        (void)tern_message_remove_user_property(copy, "content-encoding"); /* untrue now */
-        (void)tern_message_remove_user_property(copy, "content-length");
-    }
-    if (kept) (void)tern_message_set_mark(copy, (uint32_t)result);
+    tern_message *copy = rc == 0 ? with_payload(message, out, by_property) : NULL;
+    if (rc == 0 && copy == NULL) rc = TERN_E_NOMEM;
     if (gzip != NULL) tern__compression_give(compression, gzip);
-    count_result(compression, result);
-    return kept ? copy : NULL;
-}
-
-static void mark_mismatch(tern_compression *compression, tern_incoming *incoming, const tern_message *message)
-{
-    tern_message *copy = NULL;
-    count_result(compression, TERN_COMPRESSION_MISMATCH);
-    if (tern_message_keep(message, &copy) != 0) return;
-    (void)tern_message_set_mark(copy, TERN_COMPRESSION_MISMATCH);
-    (void)tern_incoming_replace(incoming, copy);
+    if (copy != NULL) (void)tern_incoming_replace(incoming, copy);
+    mark(compression, incoming, result_of(rc));
 }
 
 void tern__compression_incoming(tern_client *client, tern_incoming *incoming, void *user_data)
@@ -127,12 +127,7 @@ void tern__compression_incoming(tern_client *client, tern_incoming *incoming, vo
     bool by_property = said == SAYS_GZIP;
     if (said == SAYS_NOTHING) said = meta_says(compression, client, message);
     bool looks_so = tern__gzip_begins(tern_message_payload(message), tern_message_payload_length(message));
-    if (said == SAYS_GZIP && !looks_so) {
-        mark_mismatch(compression, incoming, message);
-        return;
-    }
     bool guessed = said == SAYS_NOTHING && looks_so && compression->decompression == TERN_DECOMPRESSION_AUTO;
-    if (said != SAYS_GZIP && !guessed) return;
-    tern_message *copy = inflated(compression, message, by_property);
-    if (copy != NULL) (void)tern_incoming_replace(incoming, copy);
+    if (said == SAYS_GZIP && !looks_so) mark(compression, incoming, TERN_COMPRESSION_MISMATCH);
+    else if (said == SAYS_GZIP || guessed) inflate(compression, incoming, by_property);
 }

@@ -63,7 +63,9 @@ static void on_incoming(tern_client *client, tern_incoming *incoming, void *user
     const tern_message *message = tern_incoming_message(incoming);
     const char *topic = tern_message_topic(message);
     (void)client;
-    if (strcmp(topic, "in/pass") == 0) return;
+    if (strcmp(topic, "in/mark") == 0)
+        assert_int_equal(tern_incoming_set_mark(incoming, tern_message_mark(message) * 10 + (uint32_t)(l->own - 'a' + 1)), 0);
+    if (strcmp(topic, "in/pass") == 0 || strcmp(topic, "in/mark") == 0) return;
     if (strcmp(topic, "in/drop") == 0) {
         assert_int_equal(tern_incoming_drop(incoming), 0);
         return;
@@ -134,6 +136,51 @@ static void messages_pass_in_order(void **state)
     rig_free(&r);
     assert_int_equal(atomic_load(&a.released), 1);
     assert_int_equal(atomic_load(&b.released), 1);
+}
+
+/* A mark needs no copy of the message, and stays with it alone; where messages are received, and where handlers see them. */
+static uint32_t marks[3];
+static atomic_int marked;
+
+static void note_mark(tern_client *client, const tern_message *message, void *user_data)
+{
+    tern_message *copy = NULL;
+    (void)client;
+    (void)user_data;
+    assert_int_equal(tern_message_keep(message, &copy), 0);
+    marks[atomic_load(&marked)] = tern_message_mark(copy);
+    atomic_fetch_add(&marked, 1);
+    tern_message_unref(copy);
+}
+
+static bool has_marks(void *argument)
+{
+    (void)argument;
+    return atomic_load(&marked) == 3;
+}
+
+static void marks_stay_with_their_messages(void **state)
+{
+    (void)state;
+    for (int handled = 0; handled < 2; handled++) {
+        start(TERN_VERSION_5);
+        atomic_store(&marked, 0);
+        if (handled) assert_int_equal(tern_client_set_message_handler(r.client, note_mark, NULL), 0);
+        assert_int_equal(tern_client_subscribe_wait(r.client, "in/#", TERN_QOS_1, PATIENCE), 0);
+        rig_send_publish(&r, "in/mark", "1", 0, 0, false);
+        rig_send_publish(&r, "in/pass", "2", 0, 0, false);
+        rig_send_publish(&r, "in/x", "3", 0, 0, false);
+        for (int i = 0; i < 3 && !handled; i++) {
+            tern_message *got = NULL;
+            assert_int_equal(tern_client_receive_wait(r.client, &got, PATIENCE), 0);
+            note_mark(r.client, got, NULL);
+            tern_message_unref(got);
+        }
+        assert_true(net_wait_until(has_marks, NULL, PATIENCE));
+        static const uint32_t want[] = {21, 0, 21};
+        assert_memory_equal(marks, want, sizeof want);
+        rig_free(&r);
+    }
 }
 
 /* What a transform refuses is not accepted, and the client says why. [C1] */
@@ -243,6 +290,7 @@ static void wrong_arguments_are_named(void **state)
     assert_int_equal(tern_outgoing_explain(NULL, "x"), TERN_E_INVALID);
     assert_int_equal(tern_incoming_replace(NULL, NULL), TERN_E_INVALID);
     assert_int_equal(tern_incoming_drop(NULL), TERN_E_INVALID);
+    assert_int_equal(tern_incoming_set_mark(NULL, 1), TERN_E_INVALID);
     rig_free(&r);
 }
 
@@ -288,6 +336,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(messages_pass_in_order),   cmocka_unit_test(a_refusal_has_its_reason),
+        cmocka_unit_test(marks_stay_with_their_messages),
         cmocka_unit_test(companions_are_silent),    cmocka_unit_test(wrong_arguments_are_named),
         cmocka_unit_test(handlers_see_what_came_of_it),
     };

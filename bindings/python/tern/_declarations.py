@@ -728,6 +728,7 @@ FUNCTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "tern_outgoing_explain": ("int", ("tern_outgoing *", "const char *")),
     "tern_incoming_message": ("const tern_message *", ("const tern_incoming *",)),
     "tern_incoming_replace": ("int", ("tern_incoming *", "tern_message *")),
+    "tern_incoming_set_mark": ("int", ("tern_incoming *", "uint32_t")),
     "tern_incoming_drop": ("int", ("tern_incoming *",)),
     "tern_outcome_name": ("const char *", ("tern_outcome",)),
     "tern_cause_name": ("const char *", ("tern_cause",)),
