@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <tern/tern.h>
 
@@ -57,15 +58,26 @@ static int unpack(const void *data, size_t size, uint32_t flags, given *g, char 
     return rc;
 }
 
+/* An item of which all before it are good, or a byte of the payload. */
+static void check_place(const char *text, size_t size, size_t good)
+{
+    size_t place = 0;
+    const char *at = strstr(text, " at byte ");
+    bool named = at != NULL ? sscanf(at, " at byte %zu", &place) == 1 : sscanf(text, "item %zu", &place) == 1;
+    assert(named && place <= (at != NULL ? size : good));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char text[200];
+    char text_of_strict[200];
     given strict = {0};
     given lenient = {.writes = true};
     given again = {0};
-    int rc = unpack(data, size, 0, &strict, text, sizeof text);
+    int rc = unpack(data, size, 0, &strict, text_of_strict, sizeof text_of_strict);
     int second = unpack(data, size, TERN_BATCH_SKIP_BAD, &lenient, text, sizeof text);
-    assert(rc == second);
+    assert(rc == second && strcmp(text, text_of_strict) == 0);
+    if (rc == TERN_E_MALFORMED) check_place(text, size, lenient.count);
     assert(rc == 0 ? strict.count == lenient.count : strict.count == 0);
     if (lenient.count != 0) {
         rc = tern__buf_append(&lenient.array, "]", 1);

@@ -28,8 +28,11 @@ static int memory_write(tern__stream *stream, const tern__iov *iov, size_t count
     if (self->is_full) return TERN_E_AGAIN;
     for (size_t i = 0; i < count && *n == 0; i++) {
         size_t len = iov[i].len < self->step ? iov[i].len : self->step;
+        if (self->breaks && self->room == 0) return TERN_E_CONNECTION_LOST;
+        if (self->breaks && self->room < len) len = self->room;
         if (tern__buf_append(&self->output, iov[i].data, len) != 0) return TERN_E_AGAIN;
         *n = len;
+        self->room -= self->breaks ? len : 0;
     }
     return 0;
 }

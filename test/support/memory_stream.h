@@ -17,6 +17,8 @@ typedef struct memory_stream {
     int end;         /* what reads answer after the input; 0: TERN_E_AGAIN */
     bool repeats;    /* the input begins anew instead */
     bool is_full;    /* writes answer TERN_E_AGAIN */
+    bool breaks;     /* writes take `room` bytes more, and answer TERN_E_CONNECTION_LOST then */
+    size_t room;
     int watch_rc;    /* what watching answers */
     const char *why; /* what it explains its end with; NULL: nothing */
     bool finished;   /* tern__stream_finish() came */

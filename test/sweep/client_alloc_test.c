@@ -12,68 +12,10 @@
 /* after the headers that it needs */
 #include <cmocka.h>
 
-#include "allocations.h"
-#include "support/mock_broker.h"
+#include "lives.h"
 #include "support/net.h"
 
 enum { PATIENCE = NET_PATIENCE_MS, MESSAGES = 6 };
-
-/* The mock broker uses the library's buffers too, in its own thread: that is not what is tried. */
-static bool exempt_broker(mock_broker *broker, mock_peer *peer, const tern__packet *packet, void *user_data)
-{
-    (void)broker;
-    (void)peer;
-    (void)packet;
-    (void)user_data;
-    allocations_exempt_thread(); /* from its first packet on */
-    return false;
-}
-
-/* ---- a client's life ---- */
-
-typedef struct life {
-    atomic_int told;     /* outcomes by the delivery handler */
-    atomic_int received;
-    int accepted;        /* without a token */
-} life;
-
-static void on_delivery(tern_client *client, const tern_delivery *delivery, void *user_data)
-{
-    (void)client;
-    atomic_fetch_add(&((life *)user_data)->told, (int)tern_delivery_count(delivery));
-}
-
-static void on_message(tern_client *client, const tern_message *message, void *user_data)
-{
-    tern_message *copy = NULL;
-    (void)client;
-    if (tern_message_keep(message, &copy) == 0) tern_message_unref(copy);
-    atomic_fetch_add(&((life *)user_data)->received, 1);
-}
-
-static int configure(tern_client *client, const char *url)
-{
-    tern_connection_options *options = NULL;
-    tern_message *will = NULL;
-    int rc = tern_connection_options_new(&options);
-    if (rc == 0) rc = tern_connection_options_add_server(options, url);
-    if (rc == 0) rc = tern_connection_options_set_credentials(options, "user", "password", 8);
-    if (rc == 0) rc = tern_connection_options_set_retry_delay(options, 1, 2, TERN_JITTER_NONE);
-    if (rc == 0) rc = tern_message_new(&will, "will", "gone", 4, TERN_QOS_1);
-    if (rc == 0) rc = tern_connection_options_set_will(options, will, 5);
-    tern_message_unref(will);
-    if (rc == 0) rc = tern_client_configure(client, options);
-    tern_connection_options_free(options);
-    return rc;
-}
-
-/* Calls until it works: one failure is all there is. */
-#define TRY(call)                                                                                  \
-    do {                                                                                           \
-        int tried_ = (call);                                                                       \
-        if (tried_ == TERN_E_NOMEM) tried_ = (call);                                               \
-        if (tried_ != 0) fail_msg("%s: %s", #call, tern_strerror(tried_));                         \
-    } while (0)
 
 static void publish_some(tern_client *client, life *l, tern_token *tokens[MESSAGES])
 {
@@ -93,10 +35,10 @@ static void live_once(mock_broker *broker, life *l)
     TRY(tern_client_options_set_client_id(options, "life"));
     TRY(tern_client_new(&client, options));
     tern_client_options_free(options);
-    TRY(tern_client_set_delivery_handler(client, on_delivery, l));
-    TRY(tern_client_set_filter_handler(client, "down/#", on_message, l));
-    TRY(tern_client_set_message_handler(client, on_message, l));
-    TRY(configure(client, mock_broker_url(broker)));
+    TRY(tern_client_set_delivery_handler(client, life_on_delivery, l));
+    TRY(tern_client_set_filter_handler(client, "down/#", life_on_message, l));
+    TRY(tern_client_set_message_handler(client, life_on_message, l));
+    TRY(life_configure(client, mock_broker_url(broker)));
     publish_some(client, l, tokens[0]);
     (void)tern_client_connect_wait(client, PATIENCE);
     (void)tern_client_connect(client, NULL); /* where the first one had no memory */
@@ -168,9 +110,9 @@ static void layered_once(mock_broker *broker, life *l)
     tern_transform_unref(transform);
     TRY(tern_client_new(&client, options));
     tern_client_options_free(options);
-    TRY(tern_client_set_delivery_handler(client, on_delivery, l));
-    TRY(tern_client_set_message_handler(client, on_message, l));
-    TRY(configure(client, mock_broker_url(broker)));
+    TRY(tern_client_set_delivery_handler(client, life_on_delivery, l));
+    TRY(tern_client_set_message_handler(client, life_on_message, l));
+    TRY(life_configure(client, mock_broker_url(broker)));
     TRY(tern_client_set_timer(client, 1, on_timer, l, NULL));
     for (uint32_t qos = 0; qos < 3; qos++) {
         TRY(tern_client_publish(client, "up", "plain", 5, qos, NULL));
@@ -194,33 +136,16 @@ static void layered_once(mock_broker *broker, life *l)
     assert_int_equal(atomic_load(&l->told), l->accepted);
 }
 
-static void sweep(void (*lived)(mock_broker *broker, life *l))
-{
-    long n = 0;
-    bool failed = true;
-    for (; failed; n++) {
-        life l = {0};
-        mock_broker *broker = mock_broker_new();
-        mock_broker_set_script(broker, exempt_broker, NULL);
-        allocations_arm(n);
-        lived(broker, &l);
-        failed = allocations_disarm();
-        mock_broker_free(broker);
-        assert_true(n < 10000);
-    }
-    assert_true(n > 50); /* it was a whole life */
-}
-
 static void every_allocation_fails_once(void **state)
 {
     (void)state;
-    sweep(live_once);
+    sweep_lives(live_once);
 }
 
 static void units_transforms_and_timers_too(void **state)
 {
     (void)state;
-    sweep(layered_once);
+    sweep_lives(layered_once);
 }
 
 int main(void)
