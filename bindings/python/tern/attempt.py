@@ -28,6 +28,12 @@ AGAIN = 0.25  # seconds until the application is asked again that raised, first
 MOST = 30.0
 LONG = 3600.0  # a wait that is ended by hand
 
+
+def _retry_delay(failures: int) -> float:
+    """Seconds until the application is asked again, after so many failures."""
+    return min(MOST, AGAIN * float(2 ** min(failures, 9)))
+
+
 _numbers = itertools.count(1)
 _clients: weakref.WeakValueDictionary[int, ClientBase] = weakref.WeakValueDictionary()
 
@@ -113,7 +119,7 @@ class Question:
     @property
     def delay(self) -> float:
         """Seconds until it makes sense to ask again."""
-        return LONG if self._waits else min(MOST, AGAIN * 2 ** min(self._failures, 9))
+        return LONG if self._waits else _retry_delay(self._failures)
 
     @property
     def _waits(self) -> bool:
@@ -160,8 +166,8 @@ class Question:
             _check_answer(fetched)
         except Exception as error:
             self.failed(error)
-            delay = min(MOST, AGAIN * 2 ** min(self._failures, 9))
-            asyncio.get_running_loop().call_later(delay, _retry, self._client)
+            loop = asyncio.get_running_loop()
+            loop.call_later(_retry_delay(self._failures), _retry, self._client)
         else:
             self._answer = fetched
             asyncio.get_running_loop().call_soon(_retry, self._client)
@@ -196,7 +202,7 @@ def _on_attempt(_client: int, pointer: int, number: int) -> None:
             client._on_attempt(attempt)
     except BaseException as error:
         client._on_error(error)
-        attempt.postpone(min(MOST, AGAIN * 2 ** min(attempt.number, 9)))
+        attempt.postpone(_retry_delay(attempt.number))
     finally:
         attempt._pointer = None
 

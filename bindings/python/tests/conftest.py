@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
 import itertools
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,6 +49,14 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """A mosquitto on loopback that all tests of a run share."""
     with Broker(tmp_path_factory.mktemp("mosquitto")) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def certificates(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of certificates, good and bad."""
+    folder = tmp_path_factory.mktemp("certificates")
+    subprocess.run(["bash", root / "test/support/certs.sh", folder], check=True)
+    return folder
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def test_programs_of_pages(broker: Broker, tmp_path: Path, place: str, text: str
     if "broker.example" in text:
         pytest.skip("speaks to a broker that is an example")
     if "aws" in text or "azure" in text:
-        pytest.skip("needs the service itself; test_cloud.py has a stand-in for it")
+        pytest.skip("needs the service itself; test_aws.py and test_azure.py have stand-ins for it")
     text = text.replace("mqtt://localhost", broker.url)
     text = text.replace('"localhost", 1883', f'"127.0.0.1", {broker.port}')
     done = subprocess.run(

@@ -87,6 +87,7 @@ class Connection(Teller):
         self._stopping = False
         self._wanted = False  # connect() was called, and disconnect() was not
         self._later = False  # by connect_async(): the first attempt is the loop's
+        self._to_do = threading.Event()  # for a loop that was started before connect()
         self._trying = False  # Tern connects, and reconnects
         self._keeps_trying = False  # a loop runs that is to reconnect
         self._open = False  # on_socket_open was called
@@ -154,6 +155,7 @@ class Connection(Teller):
         self._host, self._port, self._keepalive = host, port, keepalive
         self._bind = (bind_address, bind_port)
         self._wanted = self._later = True
+        self._to_do.set()
 
     def connect_srv(self, *args: Any, **kwargs: Any) -> MQTTErrorCode:
         """Not there: DNS SRV records are not looked up."""
@@ -239,6 +241,7 @@ class Connection(Teller):
             for sub, number in self._filters.items():
                 core.set_filter(sub, number)
             _LIVE.add(self)
+            self._to_do.set()
         return self._core
 
     def _drop_core(self) -> None:
@@ -326,6 +329,7 @@ class Connection(Teller):
         if self._thread is not None:
             return MQTTErrorCode.MQTT_ERR_INVAL
         self._stopping = False
+        self._to_do.clear()
         name = f"tern-paho-{self._client_id}"
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -345,7 +349,8 @@ class Connection(Teller):
     def _await_connect(self) -> None:
         """loop_start() may come before connect()."""
         while self._core is None and not self._later and not self._stopping:
-            time.sleep(0.01)
+            self._to_do.wait()
+            self._to_do.clear()
 
     def loop_stop(self, force: bool = False) -> MQTTErrorCode:
         """Ends the thread of loop_start(); the connection stays."""
@@ -353,6 +358,7 @@ class Connection(Teller):
         if thread is None:
             return MQTTErrorCode.MQTT_ERR_INVAL
         self._stopping = True
+        self._to_do.set()
         if self._watch is not None:
             self._watch.ring()
         if thread is not threading.current_thread():

@@ -1,0 +1,162 @@
+"""What may be said before attempts to connect: credentials, options, and not now.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+import asyncio
+import gc
+import queue
+import subprocess
+import threading
+import weakref
+
+import pytest
+from broker import Broker, free_port
+from conftest import PATIENCE, wait_until
+
+import tern
+from tern import aio
+
+QUICK = {"retry_delay": (0.01, 0.1)}
+
+
+@pytest.fixture
+def guarded(tmp_path):
+    """A broker that wants a user and a password."""
+    (tmp_path / "users").write_text("")
+    subprocess.run(
+        ["mosquitto_passwd", "-b", tmp_path / "users", "joe", "sesame"], check=True, timeout=30
+    )
+    (tmp_path / "users").chmod(0o644)
+    lines = [f"password_file {tmp_path / 'users'}", "allow_anonymous false"]
+    with Broker(tmp_path, *lines) as started:
+        yield started
+
+
+def test_credentials_are_asked_for_before_each_attempt(guarded, topic):
+    answers = [ZeroDivisionError("vault"), None, ("joe", "wrong"), ("joe", b"sesame")]
+    answers.append(("joe", "sesame"))
+    errors, asked = [], []
+
+    def credentials():
+        asked.append(threading.current_thread().name)
+        answer = answers[len(asked) - 1]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    client = tern.Client(guarded.url, credentials=credentials, retry_refused=True, **QUICK)
+    client.on_error = errors.append
+    with client:
+        assert [type(error) for error in errors] == [ZeroDivisionError, TypeError]
+        assert "returned None" in str(errors[1])
+        assert asked[:4] == ["tern"] * 4
+        client.publish(topic, "x", qos=1).wait(PATIENCE)
+        client.reconnect(timeout=PATIENCE)
+        assert len(asked) == 5
+
+
+def test_a_coroutine_is_asked_for_credentials(guarded, topic):
+    async def run():
+        asked, errors = [], []
+
+        async def credentials():
+            asked.append(1)
+            await asyncio.sleep(0)
+            if len(asked) == 1:
+                raise ZeroDivisionError("vault")
+            return None if len(asked) == 2 else ("joe", "sesame")
+
+        client = aio.Client(guarded.url, credentials=credentials, **QUICK)
+        client.on_error = errors.append
+        async with client:
+            await client.publish(topic, "x", qos=1)
+            await client.reconnect()
+            assert len(asked) == 4
+            assert [type(error) for error in errors] == [ZeroDivisionError, TypeError]
+
+    asyncio.run(asyncio.wait_for(run(), PATIENCE))
+
+
+def test_a_coroutine_needs_an_event_loop(guarded):
+    errors = queue.Queue()
+
+    async def credentials():
+        return "joe", "sesame"
+
+    client = tern.Client(guarded.url, credentials=credentials)
+    client.on_error = errors.put
+    client.connect(timeout=0)
+    with pytest.raises(TypeError, match="tern.aio.Client"):
+        raise errors.get(timeout=PATIENCE)
+    client.close(0)
+
+
+def test_the_attempt_handler_changes_postpones_and_stops(broker, topic):
+    told = []
+    client = tern.Client(f"mqtt://127.0.0.1:{free_port()}", **QUICK)
+    events = []
+    client.on_event = events.append
+
+    def handler(attempt):
+        told.append((attempt.number, attempt.server))
+        if len(told) == 1:
+            attempt.postpone(0.01)
+        elif len(told) == 2:
+            attempt.configure(broker.url, keep_alive=7, will=tern.Will(topic, "gone"))
+        else:
+            attempt.set_hint("ask the operator")
+            attempt.stop("no more today")
+
+    client.on_attempt = handler
+    assert client.on_attempt is handler
+    client.connect(PATIENCE)
+    assert client.limit(tern.Limit.KEEP_ALIVE) == 7 and len(told) == 2
+    assert told[0][0] == 1 and told[0][1].startswith("mqtt://127.0.0.1:")
+    with pytest.raises(tern.CancelledError, match="no more today"):
+        client.reconnect(timeout=PATIENCE)
+    assert wait_until(lambda: events[-1].kind == tern.EventKind.STOPPED)
+    client.on_attempt = None
+    client.configure(broker.url)
+    client.connect(PATIENCE)
+    client.close()
+
+
+def test_what_an_attempt_handler_may_not_do(broker, topic):
+    errors, kept = [], []
+    client = tern.Client(broker.url, **QUICK)
+    client.on_error = errors.append
+
+    def handler(attempt):
+        kept.append(attempt)
+        if len(kept) == 1:
+            client.publish(topic, "x", qos=1).wait(PATIENCE)
+        elif len(kept) == 2:
+            attempt.configure("nonsense")
+        elif len(kept) == 3:
+            attempt.configure(colour="red")
+        elif len(kept) == 4:
+            attempt.postpone(-1)
+
+    client.on_attempt = handler
+    client.connect(PATIENCE)
+    assert [type(error) for error in errors] == [
+        tern.WouldDeadlockError,
+        tern.UsageError,
+        TypeError,
+        ValueError,
+    ]
+    for call in (lambda: kept[0].stop(), lambda: kept[0].set_credentials("a"), kept[0].configure):
+        with pytest.raises(tern.StateError, match="its handler has returned"):
+            call()
+    client.close()
+
+
+def test_nobody_keeps_a_client_that_asks(broker):
+    client = tern.Client(broker.url, credentials=lambda: (None, None))
+    client.on_attempt = lambda attempt, circle=client: circle
+    client.connect(PATIENCE)
+    gone, thread = weakref.ref(client), client._thread
+    del client
+    gc.collect()
+    assert gone() is None and wait_until(lambda: not thread.is_alive())
