@@ -11,12 +11,12 @@ void tern__event_init(tern_event *event, tern_event_kind kind)
     tern__list_init(&event->link);
 }
 
-void tern__event_set_limits(tern_event *event, const tern__limits *limits)
+void tern__event_set_limits(tern_event *event, int version, const tern__limits *limits)
 {
     if (event->kind != TERN_EVENT_CONNECTED) return;
     event->limits = *limits;
     event->session_present = limits->session_present;
-    event->version = (tern_version)limits->version;
+    event->version = (tern_version)version;
 }
 
 tern_event *tern__event_new(tern_event_kind kind)

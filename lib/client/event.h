@@ -43,7 +43,7 @@ struct tern_delivery {
 /* Makes it an event with nothing but its kind. */
 void tern__event_init(tern_event *event, tern_event_kind kind);
 /* What was agreed on, of CONNECTED; nothing for other kinds. */
-void tern__event_set_limits(tern_event *event, const tern__limits *limits);
+void tern__event_set_limits(tern_event *event, int version, const tern__limits *limits);
 /* A new one; NULL where memory ran out. */
 tern_event *tern__event_new(tern_event_kind kind);
 void tern__event_free(tern_event *event);

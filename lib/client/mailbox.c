@@ -361,7 +361,7 @@ static void run_bare_event_locked(tern__mailbox *mailbox)
     void *data = mailbox->event_data;
     tern__event_init(&event, mailbox->bare.kind);
     event.error = mailbox->bare.error;
-    tern__event_set_limits(&event, &mailbox->bare.limits);
+    tern__event_set_limits(&event, mailbox->bare.version, &mailbox->bare.limits);
     unlock(mailbox);
     if (callback != NULL) callback(mailbox->client, &event, data);
     lock(mailbox);

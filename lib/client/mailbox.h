@@ -22,7 +22,8 @@ typedef struct tern__bare_event {
     uint64_t blocks_before;
     tern_event_kind kind; /* CONNECTED, DISCONNECTED or STOPPED */
     int error;
-    tern__limits limits; /* of CONNECTED */
+    int version; /* of CONNECTED */
+    tern__limits limits;
 } tern__bare_event;
 
 /* A client's mailbox. Members are under the dispatcher's lock unless they say otherwise. */

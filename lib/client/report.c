@@ -144,7 +144,7 @@ static tern__tls_info *take_tls(tern__link *link, tern_event_kind kind)
 static void report_barely(tern_client *client, tern_event_kind kind, const tern__failure *failure)
 {
     if (kind != TERN_EVENT_CONNECTED && kind != TERN_EVENT_DISCONNECTED && kind != TERN_EVENT_STOPPED) return;
-    tern__bare_event bare = {.kind = kind, .error = failure != NULL ? failure->error : 0};
+    tern__bare_event bare = {.kind = kind, .error = failure != NULL ? failure->error : 0, .version = client->link.version};
     bare.limits = *tern__engine_limits(client->engine);
     tern__mailbox_push_bare_event(&client->mailbox, &bare);
 }
@@ -180,7 +180,7 @@ void tern__report(tern_client *client, tern_event_kind kind, const tern__failure
         event->reason_string = copy_text(failure->reason_string);
         event->reference = copy_text(failure->reference);
     }
-    tern__event_set_limits(event, tern__engine_limits(client->engine));
+    tern__event_set_limits(event, client->link.version, tern__engine_limits(client->engine));
     if (kind == TERN_EVENT_CONNECTED) event->response_info = copy_text(tern__engine_response_info(client->engine));
     tern__mailbox_push_event(&client->mailbox, event);
 }

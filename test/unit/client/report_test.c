@@ -298,6 +298,39 @@ static void memory_runs_out(void **state)
     rig_free(&r);
 }
 
+/* Whether there is a connection is told without memory, the newest of it, behind what was told before. */
+static void the_connection_is_told_in_any_case(void **state)
+{
+    (void)state;
+    static const tern_event_kind kinds[] = {TERN_EVENT_CONNECTED, TERN_EVENT_DISCONNECTED, TERN_EVENT_STOPPED};
+    rig r;
+    rig_init(&r);
+    r.client->link.version = TERN__V311;
+    for (int times = 1; times <= 2; times++) {
+        for (size_t i = 0; i < 3; i++) {
+            const unsigned events = r.events;
+            tern__report(r.client, TERN_EVENT_CONNECTING, NULL, -1);
+            for (int n = 0; n < times; n++) {
+                failing_arm(0);
+                tern__report(r.client, n == 0 ? kinds[i] : kinds[(i + 1) % 3], NULL, -1);
+                assert_true(failing_disarm());
+            }
+            tern_event_kind newest = kinds[(i + (size_t)times - 1) % 3];
+            while (tern_client_dispatch(r.client, 0) == 0)
+                continue;
+            assert_int_equal(r.kind, newest);
+            assert_int_equal(r.error, 0);
+            assert_string_equal(r.text, "");
+            assert_int_equal(r.version, newest == TERN_EVENT_CONNECTED ? TERN_VERSION_311 : TERN_VERSION_AUTO);
+            assert_int_equal(r.events, events + 2);
+        }
+    }
+    failing_arm(0);
+    tern__report(r.client, TERN_EVENT_STOPPED, NULL, -1);
+    assert_true(failing_disarm());
+    rig_free(&r); /* with one that waits */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -307,6 +340,7 @@ int main(void)
         cmocka_unit_test(levels),
         cmocka_unit_test(what_was_agreed_on),
         cmocka_unit_test(memory_runs_out),
+        cmocka_unit_test(the_connection_is_told_in_any_case),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
