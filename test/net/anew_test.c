@@ -20,11 +20,12 @@ static rig r;
 
 static atomic_uint mute; /* a packet type that the broker does not answer */
 
+/* With user data only on the first connection. */
 static bool withhold(mock_broker *broker, mock_peer *peer, const tern__packet *packet, void *user_data)
 {
     (void)broker;
     (void)peer;
-    (void)user_data;
+    if (user_data != NULL && packet->type == TERN__DISCONNECT) atomic_store(&mute, 0);
     return packet->type == atomic_load(&mute);
 }
 
@@ -95,14 +96,12 @@ static void what_takes_too_long_goes_on_in_the_session(void **state)
 {
     (void)state;
     rig_init(&r, TERN_VERSION_5);
-    rig_script(&r, withhold, NULL);
+    rig_script(&r, withhold, &r);
     atomic_store(&mute, TERN__PUBLISH);
     rig_start(&r);
     tern_token *first = rig_publish(&r, "t", "a", TERN_QOS_2);
     assert_true(mock_broker_wait(r.broker, TERN__PUBLISH, 1, PATIENCE));
     assert_int_equal(tern_client_reconnect(r.client, 1, NULL), 0);
-    assert_true(mock_broker_wait(r.broker, TERN__DISCONNECT, 1, PATIENCE));
-    atomic_store(&mute, 0);
     rig_expect_outcome(first, TERN_OUTCOME_DELIVERED, TERN_CAUSE_NONE, 0);
     assert_true(rig_packet(&r, TERN__PUBLISH, 1).u.publish.dup || rig_packets(&r, TERN__PUBLISH) == 2);
     assert_int_equal(mock_broker_messages(r.broker), 1);
