@@ -285,15 +285,18 @@ static int send_halves(bundle *b)
     return 0;
 }
 
-static bool refused(tern_batch *batch, bundle *b, int rc);
-
 static void settle(bundle *b, const tern_token *token)
 {
     tern_batch *batch = ref(b->batch);
-    if (tern_token_outcome(token) == TERN_OUTCOME_NOT_SENT && tern_token_cause(token) == TERN_CAUSE_TOO_LARGE)
-        (void)refused(batch, b, TERN_E_TOO_LARGE);
-    else
+    bool large = tern_token_outcome(token) == TERN_OUTCOME_NOT_SENT && tern_token_cause(token) == TERN_CAUSE_TOO_LARGE;
+    int rc = large ? send_halves(b) : TERN_E_TOO_LARGE; /* which ends it */
+    if (rc == TERN_E_NOMEM) { /* whole again, to be halved when it is refused the next time */
+        tern__mutex_lock(&batch->lock);
+        add_waiting_locked(batch, b, true);
+        tern__mutex_unlock(&batch->lock);
+    } else if (rc != 0) {
         tell(b, tern_token_outcome(token), tern_token_cause(token), tern_token_reason_code(token, 0));
+    }
     publish_waiting(batch); /* there may be room by now */
     unref(batch);
 }
