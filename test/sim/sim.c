@@ -238,7 +238,8 @@ static void settle(sim *s, client *c)
     (void)tern__engine_shed(c->engine);
     pump(s, c);
     c->is_settled = true;
-    if (s->starve == 0) oracle_settled(s->oracle, c->index);
+    if (s->starve != 0) return; /* what is dropped later for want of memory, or told later, is not judged */
+    oracle_settled(s->oracle, c->index);
     if (!c->online) oracle_waiting(s->oracle, c->index, c->waiting_from);
 }
 
