@@ -164,13 +164,15 @@ class Aiomqtt(Asyncio):
 
     def _client(self) -> Any:
         aiomqtt: Any = importlib.import_module("aiomqtt")
-        return aiomqtt.Client(
+        client = aiomqtt.Client(
             "127.0.0.1",
             self.port,
             identifier="bench",
             protocol=aiomqtt.ProtocolVersion.V5,
             max_inflight_messages=INFLIGHT,
         )
+        client.pending_calls_threshold = INFLIGHT  # else it logs a warning for each beyond ten
+        return client
 
     async def _publish(self, qos: int, count: int) -> None:
         async with self._client() as client:

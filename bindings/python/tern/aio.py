@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import weakref
 from collections import deque
+from asyncio import Future
 from collections.abc import AsyncIterator, Generator, Iterable
 from typing import (
     TYPE_CHECKING,
@@ -172,9 +173,15 @@ class Client(ClientBase):
         Cancelled, the message goes on its way. Raises RefusedError and others for an outcome that
         is none of DELIVERED and SENT, UsageError for what is no topic. (MQTT 5 section 3.3)
         """
-        while True:
+        core = self._core
+        message_id = 0
+        if payload.__class__ is bytes and properties is None and compress is None:
+            if not retain and qos in (0, 1, 2) and not lose_properties:  # by far the most
+                raw = core.topics.get(topic) or core.topic(topic)
+                message_id = core.put(core.feed, raw, payload, len(payload), qos)
+        while message_id <= 0:
             try:
-                publication = self.publish_nowait(
+                message_id = self.publish_nowait(
                     topic,
                     payload,
                     qos,
@@ -182,18 +189,29 @@ class Client(ClientBase):
                     properties=properties,
                     compress=compress,
                     lose_properties=lose_properties,
-                )
-                break
+                ).id
             except OutboxFullError:
                 await self._room()
+        publication = Publication(self, message_id)
         if qos == 0:
             self._hasty += 1
             if self._hasty % FAIR == 0:
                 await asyncio.sleep(0)
             return publication
-        key = await self._settled(publication.id)
+        if self._loop is None:
+            self._attach()
+        if not self._reading:
+            self._resume()
+        settled = core.settled
+        ended: asyncio.Future[Key] = Future(loop=self._loop)
+        settled.waiters[message_id] = [ended.set_result]  # nobody read since: it has not ended
+        try:
+            key = await ended
+        except asyncio.CancelledError:
+            settled.forget(message_id, ended.set_result)
+            raise
         if key[0] not in GOOD:
-            raise outcome_error(publication.id, key)
+            raise outcome_error(message_id, key)
         return publication
 
     def publish_nowait(
@@ -369,8 +387,12 @@ class Client(ClientBase):
         rc = self._core.read(0, wait=False)
         if rc in (c.TERN_E_CLOSED, c.TERN_E_FORKED):
             self._detach()
-        elif len(self._core.queue) >= self._limit and self._waiting == 0:
+        elif len(self._core.queue) >= self._limit and not self._waits():
             self._detach()
+
+    def _waits(self) -> bool:
+        """Whether something is awaited that is told where messages are."""
+        return self._waiting != 0 or self._core.settled.waits
 
     def _start(self, function: Any, *arguments: Any) -> asyncio.Future[TokenResult]:
         if self._loop is None:

@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
 import threading
+from asyncio import InvalidStateError
 from bisect import bisect_right
 from typing import Callable, NamedTuple, Optional
 
@@ -44,16 +45,21 @@ class Settled:
         self._firsts: list[int] = []
         self._lasts: list[int] = []
         self._keys: list[Key] = []
-        self._waiters: dict[int, list[Waiter]] = {}
+        self.waiters: dict[int, list[Waiter]] = {}
+        """Called when their message ends. Where nobody else reads meanwhile, those of a message just
+        published may be put in place by hand."""
         self._forgotten = 0  # no id up to it is known any more
 
     def add(self, first: int, last: int, key: Key) -> None:
         """A range has its outcome; who waits for one of its messages is called."""
         with self._lock:
             self._insert(first, last, key)
-            called = self._take_waiters(first, last) if self._waiters else []
+            called = self._take_waiters(first, last) if self.waiters else []
         for waiter in called:
-            waiter(key)
+            try:
+                waiter(key)
+            except InvalidStateError:  # an await that was cancelled just now
+                pass
 
     def find(self, message_id: int) -> Optional[Key]:
         """The outcome of a message; None where it has none yet."""
@@ -65,22 +71,22 @@ class Settled:
         with self._lock:
             key = self._find(message_id)
             if key is None:
-                self._waiters.setdefault(message_id, []).append(waiter)
+                self.waiters.setdefault(message_id, []).append(waiter)
             return key
 
     def forget(self, message_id: int, waiter: Waiter) -> None:
         """`waiter` is not to be called any more."""
         with self._lock:
-            waiters = self._waiters.get(message_id, [])
+            waiters = self.waiters.get(message_id, [])
             if waiter in waiters:
                 waiters.remove(waiter)
             if not waiters:
-                self._waiters.pop(message_id, None)
+                self.waiters.pop(message_id, None)
 
     @property
     def waits(self) -> bool:
         """Whether anybody waits."""
-        return bool(self._waiters)
+        return bool(self.waiters)
 
     def _find(self, message_id: int) -> Optional[Key]:
         at = bisect_right(self._firsts, message_id) - 1
@@ -89,11 +95,11 @@ class Settled:
         return FORGOTTEN if message_id <= self._forgotten else None
 
     def _take_waiters(self, first: int, last: int) -> list[Waiter]:
-        if last - first < len(self._waiters):
-            ids = [i for i in range(first, last + 1) if i in self._waiters]
+        if last - first < len(self.waiters):
+            ids = [i for i in range(first, last + 1) if i in self.waiters]
         else:
-            ids = [i for i in self._waiters if first <= i <= last]
-        return [waiter for i in ids for waiter in self._waiters.pop(i)]
+            ids = [i for i in self.waiters if first <= i <= last]
+        return [waiter for i in ids for waiter in self.waiters.pop(i)]
 
     def _insert(self, first: int, last: int, key: Key) -> None:
         firsts, lasts, keys = self._firsts, self._lasts, self._keys
