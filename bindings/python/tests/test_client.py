@@ -605,15 +605,21 @@ def test_memory_is_bounded(client, topic):
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     count = int(os.environ.get("TERN_TEST_MESSAGES", "20000"))
-    got = []
-    client.on_message = lambda message: got.append(1)
+    got = 0
+
+    def on_message(_message):
+        nonlocal got
+        got += 1
+
+    client.on_message = on_message
     client.subscribe(topic, qos=0)
 
     def exchange(number):
-        del got[:]
-        for start in range(0, number, 1000):
+        until = got
+        for _ in range(0, number, 1000):
+            until += 1000
             client.publish_many([(topic, b"x" * 100)] * 1000)
-            assert wait_until(lambda: len(got) >= start + 1000)
+            assert wait_until(lambda: got >= until)
 
     exchange(10000)
     before = resident()
