@@ -26,7 +26,9 @@ FOLDER = Path(__file__).with_name("document")
 # The process stays until it is told to end, as that of a longer program would.
 FRAME = """
 import sys
-exec(compile(open(sys.argv.pop(1)).read(), "program", "exec"))
+with open(sys.argv.pop(1)) as file:
+    text = file.read()
+exec(compile(text, "program", "exec"))
 print("at the end", flush=True)
 sys.stdin.read()
 """

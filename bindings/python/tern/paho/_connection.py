@@ -218,6 +218,7 @@ class Connection(Teller):
         core.configure([self._url()], self._options())
         self._trying = True
         core.check(held.tern_client_connect(core.handle, None))
+        self._to_do.set()
 
     def _end_trying(self) -> None:
         """Has Tern disconnect, and waits for it."""
@@ -241,7 +242,6 @@ class Connection(Teller):
             for sub, number in self._filters.items():
                 core.set_filter(sub, number)
             _LIVE.add(self)
-            self._to_do.set()
         return self._core
 
     def _drop_core(self) -> None:
@@ -330,14 +330,15 @@ class Connection(Teller):
             return MQTTErrorCode.MQTT_ERR_INVAL
         self._stopping = False
         self._to_do.clear()
+        early = self._core is None and not self._later  # before connect()
         name = f"tern-paho-{self._client_id}"
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(early,), name=name, daemon=True)
         self._thread.start()
         return MQTTErrorCode.MQTT_ERR_SUCCESS
 
-    def _run(self) -> None:
+    def _run(self, early: bool) -> None:
         try:
-            if self._core is None and not self._later:
+            if early:
                 self._await_connect()
             if not self._stopping:
                 self.loop_forever(retry_first_connection=True)
@@ -348,7 +349,7 @@ class Connection(Teller):
 
     def _await_connect(self) -> None:
         """loop_start() may come before connect()."""
-        while self._core is None and not self._later and not self._stopping:
+        while not self._trying and not self._later and not self._stopping:
             self._to_do.wait()
             self._to_do.clear()
 
