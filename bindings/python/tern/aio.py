@@ -10,11 +10,12 @@ import contextlib
 import ctypes
 import weakref
 from collections import deque
-from asyncio import Future
-from collections.abc import AsyncIterator, Generator, Iterable
+from asyncio import Future, _get_running_loop
+from collections.abc import AsyncIterator, Coroutine, Generator, Iterable
 from typing import (
     TYPE_CHECKING,
     Any,
+    NoReturn,
     Optional,
     Union,
 )
@@ -39,7 +40,7 @@ from .requests import (
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-FAIR = 64  # publishes that need not wait, between looks at the event loop
+FAIR = 128  # of as many messages of QoS 0 one waits for a turn of the event loop
 
 
 class Publication(PublicationBase):
@@ -60,6 +61,50 @@ class Publication(PublicationBase):
 
     def __await__(self) -> Generator[Any, None, Publication]:
         return self.wait().__await__()
+
+
+class Publishing(Future[Publication], Coroutine[Any, Any, Publication]):
+    """A publish under way: what Client.publish() gives in its event loop.
+
+    A future, since a task for each message would cost more than the message, and a coroutine, for
+    create_task() and whoever else takes nothing but coroutines. asyncio.wait() wants it in a task.
+    """
+
+    __slots__ = ("publication",)
+    publication: Publication
+
+    def settle(self, key: Key) -> None:
+        """The message has its outcome."""
+        if key[0] in GOOD:
+            self.set_result(self.publication)
+        else:
+            self.set_exception(outcome_error(self.publication.id, key))
+
+    def take_turn(self) -> None:
+        """The message was accepted, and what else there is in the loop had its turn."""
+        if not self.done():
+            self.set_result(self.publication)
+
+    def cancel(self, msg: Optional[Any] = None) -> bool:
+        """Cancels the wait."""
+        with contextlib.suppress(AttributeError):  # where it waits for room
+            publication = self.publication
+            publication._client._core.settled.forget(publication.id, self.settle)
+        return super().cancel(msg)
+
+    def send(self, _value: Any) -> Publishing:
+        """A coroutine's step: waits for itself, as its __await__() does, for any number of tasks."""
+        if self.done():
+            raise StopIteration(self.result())
+        self._asyncio_future_blocking = True
+        return self
+
+    def throw(self, kind: Any, value: Any = None, _traceback: Any = None) -> NoReturn:
+        """A coroutine's end by an exception."""
+        raise kind if value is None else value
+
+    def close(self) -> None:
+        """A coroutine's end without one: the message goes on its way."""
 
 
 class Client(ClientBase):
@@ -84,7 +129,8 @@ class Client(ClientBase):
         self._receivers: deque[asyncio.Future[None]] = deque()
         self._loop: Optional[asyncio.AbstractEventLoop] = None
         self._reading = False
-        self._hasty = 0
+        self._delayed: deque[tuple[Publishing, tuple[Any, ...]]] = deque()
+        self._delaying: Optional[asyncio.Task[None]] = None
         super().__init__(servers, options)
         self._descriptor = self._core.descriptor
 
@@ -157,7 +203,7 @@ class Client(ClientBase):
 
     # ---- publishing ----
 
-    async def publish(
+    def publish(
         self,
         topic: str,
         payload: Payload = b"",
@@ -167,52 +213,98 @@ class Client(ClientBase):
         properties: Optional[Properties] = None,
         compress: Optional[bool] = None,
         lose_properties: bool = False,
-    ) -> Publication:
-        """Publishes; waits for the broker's answer (QoS 1 and 2), and for room in a full outbox.
+    ) -> Coroutine[Any, Any, Publication]:
+        """Publishes, at once; awaiting it waits for the broker's answer (QoS 1 and 2).
 
-        Cancelled, the message goes on its way. Raises RefusedError and others for an outcome that
-        is none of DELIVERED and SENT, UsageError for what is no topic. (MQTT 5 section 3.3)
+        While the outbox is full the message waits for room, and later ones behind it. Cancelled, a
+        message that was accepted goes on its way, and one that waits for room does not. Raises,
+        when awaited, RefusedError and others for an outcome that is none of DELIVERED and SENT,
+        UsageError for what is no topic. (MQTT 5 section 3.3)
         """
-        core = self._core
-        message_id = 0
-        if payload.__class__ is bytes and properties is None and compress is None:
-            if not retain and qos in (0, 1, 2) and not lose_properties:  # by far the most
+        loop = self._loop
+        if loop is None or _get_running_loop() is not loop:
+            return self._publish_in_loop(
+                topic, payload, qos, retain, properties, compress, lose_properties
+            )
+        core, message_id = self._core, 0
+        publishing = Publishing(loop=loop)
+        try:
+            if (
+                payload.__class__ is bytes
+                and properties is None
+                and compress is None
+                and not retain
+                and qos in (0, 1, 2)
+                and not lose_properties
+                and not self._delayed
+            ):  # by far the most
                 raw = core.topics.get(topic) or core.topic(topic)
                 message_id = core.put(core.feed, raw, payload, len(payload), qos)
-        while message_id <= 0:
-            try:
-                message_id = self.publish_nowait(
-                    topic,
-                    payload,
-                    qos,
-                    retain,
-                    properties=properties,
-                    compress=compress,
-                    lose_properties=lose_properties,
-                ).id
-            except OutboxFullError:
-                await self._room()
-        publication = Publication(self, message_id)
-        if qos == 0:
-            self._hasty += 1
-            if self._hasty % FAIR == 0:
-                await asyncio.sleep(0)
-            return publication
-        if self._loop is None:
-            self._attach()
-        if not self._reading:
-            self._resume()
-        settled = core.settled
-        ended: asyncio.Future[Key] = Future(loop=self._loop)
-        settled.waiters[message_id] = [ended.set_result]  # nobody read since: it has not ended
+            if message_id > 0:
+                self._follow(publishing, message_id, qos)
+            else:
+                flags = flags_of(qos, retain, compress, lose_properties)
+                self._publish_when_room(publishing, topic, as_bytes(payload), flags, properties)
+        except Exception as error:
+            publishing.set_exception(error)
+        return publishing
+
+    async def _publish_in_loop(self, topic: str, payload: Payload, *options: Any) -> Publication:
+        """Publishes when it runs: for callers in other threads, and before the loop is known."""
+        self._attach()
+        qos, retain, properties, compress, lose_properties = options
+        return await self.publish(
+            topic,
+            payload,
+            qos,
+            retain,
+            properties=properties,
+            compress=compress,
+            lose_properties=lose_properties,
+        )
+
+    def _follow(self, publishing: Publishing, message_id: int, qos: int) -> None:
+        """A message was accepted just now."""
+        if qos != 0:
+            publishing.publication = Publication(self, message_id)
+            # Nobody read since, so it has not ended.
+            self._core.settled.waiters[message_id] = [publishing.settle]
+            if not self._reading:
+                self._resume()
+        elif message_id % FAIR:
+            publishing.set_result(Publication(self, message_id))
+        else:
+            publishing.publication = Publication(self, message_id)
+            publishing.get_loop().call_soon(publishing.take_turn)
+
+    def _publish_when_room(self, publishing: Publishing, *message: Any) -> None:
+        """Publishes now; else, where the outbox is full, in turn when there is room."""
+        if not self._delayed:
+            with contextlib.suppress(OutboxFullError):
+                self._follow(publishing, self._core.publish(*message), message[2] & 3)
+                return
+            assert self._loop is not None
+            self._delaying = self._loop.create_task(self._publish_delayed())
+        self._delayed.append((publishing, message))
+
+    async def _publish_delayed(self) -> None:
         try:
-            key = await ended
-        except asyncio.CancelledError:
-            settled.forget(message_id, ended.set_result)
-            raise
-        if key[0] not in GOOD:
-            raise outcome_error(message_id, key)
-        return publication
+            while self._delayed:
+                publishing, message = self._delayed[0]
+                try:
+                    if not publishing.done():
+                        self._follow(publishing, self._core.publish(*message), message[2] & 3)
+                except OutboxFullError:
+                    with contextlib.suppress(ClosedError):
+                        await self._room()
+                    await asyncio.sleep(0)  # whoever else has something to do
+                    continue
+                except Exception as error:
+                    publishing.set_exception(error)
+                self._delayed.popleft()
+        finally:  # of this task too waits can be cancelled
+            while self._delayed:
+                self._delayed.popleft()[0].cancel()
 
     def publish_nowait(
         self,

@@ -157,6 +157,151 @@ def test_offline_fills_the_outbox(own_broker, topic):
     run(main())
 
 
+def test_a_publish_is_a_future_and_a_coroutine(broker, topic):
+    """Whatever asyncio has to wait with takes it."""
+
+    async def main():
+        async with tern.aio.Client(broker.url) as client:
+            await client.subscribe(topic, qos=1)
+
+            def publish(text, qos=1):
+                return client.publish(topic, text, qos=qos)
+
+            await publish("1")
+            assert (await asyncio.create_task(publish("2"))).outcome == tern.Outcome.DELIVERED
+            both = [asyncio.create_task(publish("3")), asyncio.create_task(publish("4", qos=2))]
+            done, pending = await asyncio.wait(both, timeout=PATIENCE)
+            assert len(done) == 2 and not pending
+            await asyncio.wait_for(publish("5"), PATIENCE)
+            await asyncio.shield(publish("6"))
+            for one in asyncio.as_completed([publish("7"), publish("8")]):
+                assert (await one).outcome == tern.Outcome.DELIVERED
+            fine, wrong, unknown = await asyncio.gather(
+                publish("9"), client.publish("#"), publish("10", qos=3), return_exceptions=True
+            )
+            assert fine.outcome == tern.Outcome.DELIVERED
+            assert isinstance(wrong, tern.UsageError) and isinstance(unknown, ValueError)
+            task = asyncio.create_task(client.publish("+", qos=1))
+            with pytest.raises(tern.UsageError):
+                await task
+            publish("11")  # goes out though nobody waits
+            publish("12", qos=0)
+            if hasattr(asyncio, "TaskGroup"):
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(publish("13"))
+            else:
+                await publish("13")
+            texts = [(await client.receive()).text for _ in range(12)]
+            assert texts == [str(number) for number in range(1, 14) if number != 10]
+            asked = publish("14")
+            assert await asked is await asked  # more than once, unlike a coroutine
+
+    run(main())
+    asyncio.run(asyncio.wait_for(main(), 2 * PATIENCE), debug=True)
+
+
+def test_publishing_from_other_threads(broker, topic):
+    """Where the loop is not at hand it is a coroutine, and publishes when it runs in the loop."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        async with tern.aio.Client(broker.url) as client:
+
+            def publish(number):
+                asked = client.publish(topic, str(number), qos=1)
+                return asyncio.run_coroutine_threadsafe(asked, loop).result(PATIENCE)
+
+            some = await asyncio.gather(
+                *(loop.run_in_executor(None, publish, number) for number in range(100))
+            )
+            assert {one.outcome for one in some} == {tern.Outcome.DELIVERED}
+
+    run(main())
+
+
+def test_publishing_takes_turns(broker, topic):
+    """Who publishes on and on, and never has to wait, leaves the loop to others now and then."""
+
+    async def main():
+        async with tern.aio.Client(broker.url) as client:
+            others = 0
+
+            async def other():
+                nonlocal others
+                while True:
+                    others += 1
+                    await asyncio.sleep(0)
+
+            task = asyncio.ensure_future(other())
+            for _ in range(5000):
+                await client.publish(topic, "x")
+            task.cancel()
+            assert others > 10
+
+    run(main())
+
+
+def test_who_waits_for_room_goes_in_turn(own_broker, topic):
+    """Beyond a full outbox order holds, a wait that is cancelled is not published."""
+    own_broker.stop()
+
+    async def main():
+        client = tern.aio.Client(own_broker.url, outbox_messages=10, **QUICK)
+        with pytest.raises(tern.NetworkError):
+            await client.connect(0.2)
+        asked = [client.publish(topic, str(number), qos=1) for number in range(40)]
+        asked.append(client.publish("#", "x", qos=1))  # an error in its turn
+        asked[20].cancel()
+        task = asyncio.create_task(asked[30])
+        await asyncio.sleep(0)
+        task.cancel()
+        reader = tern.aio.Client(own_broker.url)
+        own_broker.start()
+        await reader.connect()
+        await reader.subscribe(topic, qos=1)
+        results = await asyncio.gather(*asked, return_exceptions=True)
+        assert isinstance(results.pop(), tern.UsageError)
+        for number, result in enumerate(results):
+            if number in (20, 30):
+                assert isinstance(result, asyncio.CancelledError)
+            else:
+                assert result.outcome == tern.Outcome.DELIVERED
+        await client.close()
+        await reader.close()
+
+    run(main())
+
+
+def test_closing_ends_who_waits_for_room(topic):
+    async def main():
+        client = tern.aio.Client("mqtt://127.0.0.1:1", outbox_messages=5, **QUICK)
+        with pytest.raises(tern.NetworkError):
+            await client.connect(0.1)
+        asked = [client.publish(topic, str(number), qos=1) for number in range(10)]
+        await asyncio.sleep(0)
+        await client.close(0)
+        results = await asyncio.gather(*asked, return_exceptions=True)
+        assert all(isinstance(result, tern.TernError) for result in results)
+
+    run(main())
+
+
+def test_order_of_what_waited_for_room(own_broker, topic):
+    async def main():
+        async with (
+            tern.aio.Client(own_broker.url) as reader,
+            tern.aio.Client(own_broker.url, outbox_messages=3) as client,
+        ):
+            await reader.subscribe(topic, qos=1)
+            asked = [client.publish(topic, str(number), qos=1) for number in range(500)]
+            await asyncio.gather(*asked)
+            assert [(await reader.receive()).text for _ in range(500)] == [
+                str(number) for number in range(500)
+            ]
+
+    run(main())
+
+
 def test_handlers_and_errors(broker, topic):
     async def main():
         got, errors = [], []

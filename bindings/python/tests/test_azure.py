@@ -61,6 +61,7 @@ def test_telemetry(hub, device):
     )
     assert sent.wait(PATIENCE).outcome == tern.Outcome.DELIVERED and sent.done
     assert sent.cause == tern.Cause.NONE and "DELIVERED" in repr(sent)
+    assert hub.says('{"temperature": 25.5}\n')  # it answers before it tells
     line = next(line for line in hub.log().splitlines() if line.startswith("event "))
     for part in ("alert=a%26b", "flag", "$.ct=application%2Fjson", "$.ce=utf-8", "$.mid=m%201"):
         assert part in line.split()[1].split("&")
