@@ -53,7 +53,7 @@ from .errors import (
     WouldDeadlockError,
 )
 from .event import Certificate, Event
-from .message import Message, Payload, Properties
+from .message import Message, OutgoingMessage, Payload, Properties
 from .options import TLS, Options, Will
 from .outcomes import Delivery
 from .pool import Pool
@@ -90,6 +90,7 @@ __all__ = [
     "OutboxFullError",
     "OutboxPolicy",
     "Outcome",
+    "OutgoingMessage",
     "Payload",
     "Poller",
     "Pool",

@@ -169,6 +169,13 @@ def apply_connection(pointer: Any, servers: Sequence[str], o: Mapping[str, Any])
             secret,
             len(secret or b""),
         )
+    if "first_server" in o:
+        set_option(
+            "first_server",
+            "tern_connection_options_set_first_server",
+            pointer,
+            c_number("first_server", o["first_server"], SIZE),
+        )
     if "keep_alive" in o:
         set_option(
             "keep_alive",

@@ -33,7 +33,7 @@ from ._service import Service
 from .enums import LogLevel
 from .errors import ClosedError, error_text, make_error
 from .event import Event, read_event
-from .message import Message, Payload, Properties, as_bytes
+from .message import Message, OutgoingMessage, Payload, Properties, as_bytes
 from .outcomes import Settled
 
 LOG = logging.getLogger("tern")
@@ -42,6 +42,7 @@ RECORD = struct.Struct("=IIQQQIII4x")
 ACK_INTERVAL = 0.05
 TOPICS = 4096  # topics whose bytes are remembered
 LARGEST = 268435455
+UNIT = 16  # messages of a unit
 MESSAGE, DELIVERY, EVENT, TOKEN = (
     c.TERN_FEED_MESSAGE,
     c.TERN_FEED_DELIVERY,
@@ -299,6 +300,26 @@ class Core:
             ctypes.byref(accepted),
         )
         return list(ids[: accepted.value]), rc
+
+    def publish_unit(self, messages: Sequence[OutgoingMessage]) -> int:
+        """Publishes messages as one unit; returns the last one's id."""
+        count = len(messages)
+        if not 1 <= count <= UNIT:
+            text = f"publish_unit: 1 to {UNIT} messages make a unit, not {count}"
+            raise make_error(c.TERN_E_INVALID, text)
+        last, made = ctypes.c_uint64(), (ctypes.c_void_p * count)()
+        try:
+            for index, one in enumerate(messages):
+                flags = flags_of(one.qos, one.retain, lose_properties=one.lose_properties)
+                message = make_message(one.topic, as_bytes(one.payload), flags, one.properties)
+                made[index] = message.value
+            rc = held.tern_client_publish_unit(self.handle, made, count, ctypes.byref(last), None)
+        finally:
+            for handle in made:
+                held.tern_message_unref(handle)
+        if rc != 0:
+            self.check(rc)
+        return last.value
 
     # ---- operations with a token ----
 

@@ -11,7 +11,7 @@ import ctypes
 import weakref
 from collections import deque
 from asyncio import Future, _get_running_loop
-from collections.abc import AsyncIterator, Coroutine, Generator, Iterable
+from collections.abc import AsyncIterator, Coroutine, Generator, Iterable, Sequence
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -26,7 +26,7 @@ from ._base import ClientBase, PublicationBase
 from ._core import TokenResult
 from ._ffi import c, held
 from .errors import ClosedError, OutboxFullError, TimeoutError, make_error
-from .message import Message, Payload, Properties, as_bytes
+from .message import Message, OutgoingMessage, Payload, Properties, as_bytes
 from .options import Options
 from .outcomes import GOOD, Key, Settled
 from .requests import (
@@ -372,6 +372,16 @@ class Client(ClientBase):
             else:
                 self._core.check(rc)
                 await asyncio.sleep(0)
+
+    def publish_unit(self, messages: Sequence[OutgoingMessage]) -> list[Publication]:
+        """Publishes 1 to 16 messages as a unit: next to each other, and where one is not sent, none.
+
+        It does not wait; the results can be awaited. Raises as publish_nowait(), and none is
+        accepted then. They are not compressed, and no service's limits are looked at. (MQTT 5
+        section 3.3)
+        """
+        last = self._core.publish_unit(messages)
+        return [Publication(self, number + 1) for number in range(last - len(messages), last)]
 
     async def _room(self) -> None:
         """Until the oldest message has its outcome, or a while."""

@@ -13,10 +13,11 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import (
     TYPE_CHECKING,
     Any,
+    Callable,
     Optional,
     Union,
 )
@@ -26,8 +27,15 @@ from ._base import ClientBase, PublicationBase
 from ._core import Core, Gate, TokenResult
 from ._ffi import c, held
 from .enums import OutboxPolicy
-from .errors import ClosedError, TernError, TimeoutError, WouldDeadlockError, make_error
-from .message import Message, Payload, Properties, as_bytes
+from .errors import (
+    ClosedError,
+    OutboxFullError,
+    TernError,
+    TimeoutError,
+    WouldDeadlockError,
+    make_error,
+)
+from .message import Message, OutgoingMessage, Payload, Properties, as_bytes
 from .options import Options
 from .outcomes import GOOD, Key, Settled
 from .requests import (
@@ -204,14 +212,14 @@ class Client(ClientBase):
         flags = flags_of(qos, retain, compress, lose_properties)
         try:
             return Publication(self, core.publish(topic, payload, flags, properties))
-        except TernError as error:
-            if error.code != c.TERN_E_OUTBOX_FULL or not self._block:
+        except OutboxFullError:
+            if not self._block:
                 raise
-        return Publication(self, self._publish_blocking(topic, payload, flags, properties))
+        message_id = self._when_room(lambda: core.publish(topic, payload, flags, properties))
+        return Publication(self, message_id)
 
-    def _publish_blocking(
-        self, topic: str, payload: Payload, flags: int, properties: Optional[Properties]
-    ) -> int:
+    def _when_room(self, publish: Callable[[], int]) -> int:
+        """What a publish that the full outbox refused comes to; with OutboxPolicy.BLOCK it waits."""
         timeout = self._options.get("block_timeout")
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
@@ -219,11 +227,8 @@ class Client(ClientBase):
             if left is not None and left <= 0:
                 raise TimeoutError(c.TERN_E_TIMEOUT, "publish: no room in the outbox in time")
             self._wait_for_room(0.05 if left is None else min(left, 0.05))
-            try:
-                return self._core.publish(topic, payload, flags, properties)
-            except TernError as error:
-                if error.code != c.TERN_E_OUTBOX_FULL:
-                    raise
+            with contextlib.suppress(OutboxFullError):
+                return publish()
 
     def _wait_for_room(self, timeout: float) -> None:
         oldest = ctypes.c_uint64()
@@ -261,13 +266,27 @@ class Client(ClientBase):
                 return
             try:
                 if rc == c.TERN_E_OUTBOX_FULL and self._block:
-                    ids.append(self._publish_blocking(*batch[0], flags_of(qos, retain), None))
-                    batch = batch[1:]
+                    first, flags = batch.pop(0), flags_of(qos, retain)
+                    ids.append(self._when_room(lambda: self._core.publish(*first, flags, None)))
                 else:
                     self._core.check(rc)
             except TernError as error:
                 error.accepted = ids
                 raise
+
+    def publish_unit(self, messages: Sequence[OutgoingMessage]) -> list[Publication]:
+        """Publishes 1 to 16 messages as a unit: next to each other, and where one is not sent, none.
+
+        Raises as publish(), and none is accepted then. They are not compressed, and no service's
+        limits are looked at. (MQTT 5 section 3.3)
+        """
+        try:
+            last = self._core.publish_unit(messages)
+        except OutboxFullError:
+            if not self._block:
+                raise
+            last = self._when_room(lambda: self._core.publish_unit(messages))
+        return [Publication(self, number + 1) for number in range(last - len(messages), last)]
 
     # ---- subscribing ----
 

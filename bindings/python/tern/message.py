@@ -73,6 +73,19 @@ class Properties:
             self.subscription_ids.append(_NUMBER.unpack(value)[0])
 
 
+@dataclass
+class OutgoingMessage:
+    """A message to publish, for publish_unit()."""
+
+    topic: str
+    payload: Payload = b""
+    qos: int = 0
+    retain: bool = False
+    properties: Optional[Properties] = None
+    lose_properties: bool = False
+    """It may go without properties, where the server speaks MQTT 3.1.1."""
+
+
 class Message:
     """A received message. It may be kept as long as you like.
 

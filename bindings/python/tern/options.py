@@ -97,6 +97,8 @@ class Options(TypedDict, total=False):
     run. It may be a coroutine function for tern.aio.Client. Where it raises it is asked again."""
     service: Service
     """A cloud service, tern.aws.IoTCore for one, which knows server, TLS and credentials."""
+    first_server: int
+    """At which of the servers, from 0, the first attempt goes (default 0)."""
     keep_alive: int
     version: Union[Version, int]
     """Version.AUTO (5, and 3.1.1 where the server does not speak 5), V5 or V311."""

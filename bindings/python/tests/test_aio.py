@@ -272,6 +272,18 @@ def test_who_waits_for_room_goes_in_turn(own_broker, topic):
     run(main())
 
 
+def test_units(broker, topic):
+    async def main():
+        async with tern.aio.Client(broker.url) as client:
+            await client.subscribe(topic, qos=1)
+            unit = [tern.OutgoingMessage(topic, str(number), 1) for number in range(3)]
+            sent = await asyncio.gather(*client.publish_unit(unit))
+            assert {one.outcome for one in sent} == {tern.Outcome.DELIVERED}
+            assert [(await client.receive()).text for _ in range(3)] == ["0", "1", "2"]
+
+    run(main())
+
+
 def test_closing_ends_who_waits_for_room(topic):
     async def main():
         client = tern.aio.Client("mqtt://127.0.0.1:1", outbox_messages=5, **QUICK)

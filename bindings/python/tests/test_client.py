@@ -101,6 +101,45 @@ def test_many_in_one_call(client, topic):
     assert len(caught.value.accepted) == 1
 
 
+def test_units(own_broker, topic):
+    """All of a unit are accepted or none, they stay together, and each has its outcome."""
+
+    def unit(*texts, qos=1):
+        return [tern.OutgoingMessage(topic, text, qos) for text in texts]
+
+    with tern.Client(own_broker.url, outbox_messages=4, **QUICK) as client:
+        client.subscribe(topic, qos=2)
+        named = tern.OutgoingMessage(topic, b"2", 1, properties=tern.Properties(content_type="x"))
+        sent = client.publish_unit([*unit("1"), named, *unit("3", qos=0)])
+        assert [one.id for one in sent] == [1, 2, 3]
+        client.flush(PATIENCE)
+        assert [one.outcome.name for one in sent] == ["DELIVERED", "DELIVERED", "SENT"]
+        got = [client.receive(PATIENCE) for _ in range(3)]
+        assert [one.text for one in got] == ["1", "2", "3"] and got[1].properties == named.properties
+        own_broker.stop()
+        client.publish_unit(unit("4", "5", "6"))
+        with pytest.raises(tern.OutboxFullError):
+            client.publish_unit(unit("7", "8"))
+        with pytest.raises(tern.UsageError, match="topic '#'"):
+            client.publish_unit([*unit("9"), tern.OutgoingMessage("#")])
+        for count in (0, 17):
+            with pytest.raises(tern.UsageError, match=f"not {count}"):
+                client.publish_unit(unit(*"x" * count))
+        assert client.publish(topic, "10", 1).id == 7
+        own_broker.start()
+        client.flush(PATIENCE)
+    blocking = tern.OutboxPolicy.BLOCK
+    with tern.Client(own_broker.url, outbox_messages=3, outbox_policy=blocking) as client:
+        for _ in range(100):
+            last = client.publish_unit(unit("1", "2"))[-1]
+        assert last.wait(PATIENCE).id == 200
+
+
+def test_begins_at_the_server_it_is_told(broker):
+    with tern.Client("mqtt://127.0.0.1:1", broker.url, first_server=1, retry_delay=(60, 60)):
+        pass
+
+
 def test_handlers_by_filter(client, topic):
     got = []
     client.on_message = lambda message: got.append(("rest", message.text))
@@ -323,6 +362,7 @@ def test_blocking_outbox_goes_on(broker, topic):
 
 WRONG_OPTIONS = [
     ({"client_id": "a\0b"}, ValueError),
+    ({"first_server": -1}, ValueError),
     ({"keep_alive": -1}, ValueError),
     ({"keep_alive": 70000}, ValueError),
     ({"keep_alive": "60"}, TypeError),
@@ -399,6 +439,8 @@ WRONG_CALLS = [
     (lambda c: c.configure("nonsense"), tern.UsageError),
     (lambda c: c.publish_many([("a", 5)]), TypeError),
     (lambda c: c.publish_many([5]), TypeError),
+    (lambda c: c.publish_unit([tern.OutgoingMessage("a", 5)]), TypeError),
+    (lambda c: c.publish_unit([tern.OutgoingMessage("a", "x", 3)]), ValueError),
 ]
 
 
@@ -413,6 +455,7 @@ CALLS = [
     lambda c: c.publish("a", "x"),
     lambda c: c.publish("a", "x", properties=tern.Properties(expiry=1)),
     lambda c: c.publish_many([("a", "x")]),
+    lambda c: c.publish_unit([tern.OutgoingMessage("a", "x")]),
     lambda c: c.subscribe("a"),
     lambda c: c.unsubscribe("a"),
     lambda c: c.connect(),
