@@ -53,6 +53,7 @@ from .errors import (
     WouldDeadlockError,
 )
 from .event import Certificate, Event
+from .loop import Loop
 from .message import Message, OutgoingMessage, Payload, Properties
 from .options import TLS, Options, Will
 from .outcomes import Delivery
@@ -83,6 +84,7 @@ __all__ = [
     "Jitter",
     "Limit",
     "LogLevel",
+    "Loop",
     "Message",
     "NetworkError",
     "Options",

@@ -83,6 +83,7 @@ _CLIENT_NUMBERS = {
     "inbound_limit": SIZE,
     "filters_per_subscribe": U16,
 }
+_SHARED = {"compression": "Compression", "loop": "Loop"}
 _CONNECTION_FLAGS = {
     "environment_proxy": "environment_proxy",
     "problem_information": "request_problem_information",
@@ -126,13 +127,17 @@ def apply_client(pointer: Any, o: Mapping[str, Any]) -> None:
         set_option(
             "drain_rate", "tern_client_options_set_drain_rate", pointer, int(messages), interval
         )
-    if o.get("compression") is not None:
-        kind = type(o["compression"]).__name__
-        if not hasattr(o["compression"], "pointer"):
-            raise TypeError(f"compression: a tern.Compression is needed, not {kind}")
-        set_option(
-            "compression", "tern_client_options_set_compression", pointer, o["compression"].pointer
-        )
+    for name, kind in _SHARED.items():
+        if o.get(name) is not None:
+            shared = shared_pointer(name, o[name], kind)
+            set_option(name, f"tern_client_options_set_{name}", pointer, shared)
+
+
+def shared_pointer(name: str, value: Any, kind: str) -> Any:
+    """The pointer of what several clients may share. Raises TypeError for what is none."""
+    if kind not in {one.__name__ for one in type(value).__mro__}:
+        raise TypeError(f"{name}: a tern.{kind} is needed, not {type(value).__name__}")
+    return value.pointer
 
 
 def _apply_will(pointer: Any, will: Will) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any, Optional
 
-from ._apply import SIZE, c_number, c_text, milliseconds, set_option
+from ._apply import SIZE, c_number, c_text, milliseconds, set_option, shared_pointer
 from ._ffi import c, callbacks, held
 from ._foreign import SHIFT, find, log_event
 from .enums import PoolPolicy
@@ -85,6 +85,7 @@ def set_pool_options(
     client_id_prefix: Optional[str],
     unhealthy_after: float,
     move_early: bool,
+    loop: Any,
 ) -> None:
     """Sets what is the pool's own."""
 
@@ -97,3 +98,5 @@ def set_pool_options(
         call("client_id_prefix", c_text("client_id_prefix", client_id_prefix))
     delay = milliseconds("unhealthy_after", unhealthy_after)
     call("failover", delay, int(bool(move_early)))
+    if loop is not None:
+        call("loop", shared_pointer("loop", loop, "Loop"))

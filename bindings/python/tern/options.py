@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ._service import Service
     from .attempt import Credentials
     from .compression import Compression
+    from .loop import Loop
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -146,6 +147,8 @@ class Options(TypedDict, total=False):
     ack: str
     """"auto": when the message was handled; "manual": when Message.ack() is called."""
     compression: Optional[Compression]
+    loop: Optional[Loop]
+    """A network thread that is shared; None: one of its own."""
     log_level: Union[LogLevel, int]
     """What goes to the logger "tern" (default WARNING)."""
     receive_limit: int

@@ -129,7 +129,8 @@ class Pool(Foreign):
         self._passed: dict[int, Gate] = {}
         self._passing = itertools.count(1)
         with Handle("pool") as own:
-            set_pool_options(own, members, policy, client_id_prefix, unhealthy_after, move_early)
+            named = members, policy, client_id_prefix, unhealthy_after, move_early
+            set_pool_options(own, *named, options.get("loop"))
             self._handle = self._make(own, servers)
         handles = [held.tern_pool_member(self._handle, index) for index in range(members)]
         self._members = {handle: Member(self, handle) for handle in handles}

@@ -5,6 +5,7 @@ SPDX-License-Identifier: Apache-2.0
 
 import asyncio
 import gc
+import os
 import weakref
 
 import pytest
@@ -101,6 +102,25 @@ def test_several_clients_in_a_loop(broker, topic):
 
     async def main():
         await asyncio.gather(*(talk(number) for number in range(20)))
+
+    run(main())
+
+
+def test_a_thousand_clients_on_one_loop(broker, topic):
+    """They share a network thread of C's, and each has its own messages."""
+
+    async def main():
+        before, shared = len(os.listdir("/proc/self/task")), tern.Loop()
+        clients = [tern.aio.Client(broker.url, loop=shared) for _ in range(1000)]
+        await asyncio.gather(*(client.connect(PATIENCE) for client in clients))
+        assert len(os.listdir("/proc/self/task")) - before < 5
+        await asyncio.gather(*(c.subscribe(f"{topic}/{i}") for i, c in enumerate(clients)))
+        await asyncio.gather(
+            *(c.publish(f"{topic}/{i}", str(i), qos=1) for i, c in enumerate(clients))
+        )
+        got = await asyncio.gather(*(client.receive() for client in clients))
+        assert [message.text for message in got] == [str(i) for i in range(1000)]
+        await asyncio.gather(*(client.close() for client in clients))
 
     run(main())
 

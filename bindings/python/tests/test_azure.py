@@ -291,6 +291,11 @@ def test_closed(where):
         pending.wait(1)
 
 
+def test_devices_share_a_loop(hub, where):
+    with azure.Device(CONNECTION, loop=tern.Loop(), **where) as device:
+        device.send("shared").wait(PATIENCE)
+
+
 def test_nobody_keeps_a_device(where):
     device = azure.Device(CONNECTION, **where).connect(PATIENCE)
     device.on_method = lambda call, circle=device: circle

@@ -363,6 +363,7 @@ def test_blocking_outbox_goes_on(broker, topic):
 WRONG_OPTIONS = [
     ({"client_id": "a\0b"}, ValueError),
     ({"first_server": -1}, ValueError),
+    ({"loop": "loop"}, TypeError),
     ({"keep_alive": -1}, ValueError),
     ({"keep_alive": 70000}, ValueError),
     ({"keep_alive": "60"}, TypeError),
@@ -502,6 +503,46 @@ def test_callbacks_may_raise(client, topic, monkeypatch):
     client.on_event = client.on_delivery = lambda _: 1 / 0
     client.publish(topic, "3", qos=1).wait(PATIENCE)
     assert wait_until(lambda: len(taken) >= 3 and len(got) == 3)
+
+
+def test_clients_share_a_loop(broker, topic):
+    """Many clients and one network thread, which ends with the last of them."""
+
+    def threads():
+        return len(os.listdir("/proc/self/task"))
+
+    gc.collect()
+    before = threads()
+    loop = tern.Loop(retry_budget=(10, 0))
+    shared = threads() - before
+    clients = [tern.Client(broker.url, loop=loop).connect() for _ in range(20)]
+    assert threads() - before <= shared + len(clients)  # each has one of Python's
+    gone = weakref.ref(loop)
+    del loop
+    for number, client in enumerate(clients):
+        client.subscribe(f"{topic}/{number}", qos=1)
+        client.publish(f"{topic}/{number}", str(number), qos=1)
+    assert [client.receive(PATIENCE).text for client in clients] == [str(i) for i in range(20)]
+    for client in clients:
+        client.close()
+    del client, clients
+    gc.collect()
+    assert gone() is None
+    assert wait_until(lambda: threads() <= before)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"dispatchers": 0}, tern.UsageError),
+        ({"dispatchers": "1"}, TypeError),
+        ({"poller": 9}, ValueError),
+        ({"retry_budget": (2000000, 1)}, tern.UsageError),
+    ],
+)
+def test_wrong_loops(options, error):
+    with pytest.raises(error):
+        tern.Loop(**options)
 
 
 def test_nobody_keeps_a_client(broker, topic):

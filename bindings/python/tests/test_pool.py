@@ -407,6 +407,22 @@ def test_many_threads(pool, topic):
 # ---- lives that end ----
 
 
+def test_pools_share_a_loop(broker, topic):
+    """Several pools on one network thread; callbacks of different members may run at a time."""
+    loop = tern.Loop(dispatchers=2)
+    with (
+        tern.Pool(broker.url, members=2, loop=loop) as first,
+        tern.Pool(broker.url, members=2, loop=loop) as second,
+    ):
+        got = queue.Queue()
+        first.on_message = got.put
+        first.subscribe(topic, qos=1)
+        second.publish(topic, "x", qos=1).wait(PATIENCE)
+        assert got.get(timeout=PATIENCE).text == "x"
+    with pytest.raises(TypeError, match="tern.Loop is needed"):
+        tern.Pool(broker.url, loop=5)
+
+
 def test_nobody_keeps_a_pool(broker, topic):
     pool = tern.Pool(broker.url, members=2).connect(PATIENCE)
     pool.on_message = lambda message, circle=pool: circle  # of the user's own
