@@ -83,6 +83,7 @@ _CLIENT_NUMBERS = {
     "inbound_limit": SIZE,
     "filters_per_subscribe": U16,
 }
+_CONNECTION_NUMBERS = {"first_server": SIZE, "keep_alive": U16}
 _SHARED = {"compression": "Compression", "loop": "Loop"}
 _CONNECTION_FLAGS = {
     "environment_proxy": "environment_proxy",
@@ -91,6 +92,16 @@ _CONNECTION_FLAGS = {
     "retry_refused": "retry_refused",
     "tcp_no_delay": "tcp_no_delay",
 }
+
+
+def _set_numbers(
+    kind: str, numbers: Mapping[str, int], pointer: Any, o: Mapping[str, Any]
+) -> None:
+    """Sets those options that are plain numbers, each from 0 to its largest."""
+    for name, most in numbers.items():
+        if name in o:
+            value = c_number(name, o[name], most)
+            set_option(name, f"tern_{kind}_options_set_{name}", pointer, value)
 
 
 def apply_client(pointer: Any, o: Mapping[str, Any]) -> None:
@@ -102,11 +113,7 @@ def apply_client(pointer: Any, o: Mapping[str, Any]) -> None:
             pointer,
             c_text("client_id", o["client_id"]),
         )
-    for name, most in _CLIENT_NUMBERS.items():
-        if name in o:
-            set_option(
-                name, f"tern_client_options_set_{name}", pointer, c_number(name, o[name], most)
-            )
+    _set_numbers("client", _CLIENT_NUMBERS, pointer, o)
     if "outbox_bytes" in o or "outbox_messages" in o:
         set_option(
             "outbox_bytes",
@@ -174,20 +181,7 @@ def apply_connection(pointer: Any, servers: Sequence[str], o: Mapping[str, Any])
             secret,
             len(secret or b""),
         )
-    if "first_server" in o:
-        set_option(
-            "first_server",
-            "tern_connection_options_set_first_server",
-            pointer,
-            c_number("first_server", o["first_server"], SIZE),
-        )
-    if "keep_alive" in o:
-        set_option(
-            "keep_alive",
-            "tern_connection_options_set_keep_alive",
-            pointer,
-            c_number("keep_alive", o["keep_alive"], U16),
-        )
+    _set_numbers("connection", _CONNECTION_NUMBERS, pointer, o)
     if "version" in o:
         set_option(
             "version", "tern_connection_options_set_version", pointer, int(Version(o["version"]))
