@@ -6,9 +6,10 @@ SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
 import ctypes
+import inspect
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from ._core import LOG, Core, report
 from ._ffi import c, held
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 Handler = Callable[[Message], Any]
+
+
+def refuse_coroutine(result: Any) -> None:
+    """Raises TypeError where a callback's result is a coroutine, which nobody would run."""
+    if inspect.iscoroutine(result):
+        result.close()
+        raise TypeError("callbacks are plain functions: let them create tasks, or use messages()")
 
 
 class PublicationBase:
@@ -70,7 +78,7 @@ class ClientBase:
     """A client but for its way of waiting."""
 
     #: What a callback may raise without ending whoever calls it.
-    _TAKEN: type[BaseException] = BaseException
+    _TAKEN: Union[type[BaseException], tuple[type[BaseException], ...]] = BaseException
 
     def __init__(self, servers: Sequence[str], options: Options) -> None:
         unknown = set(options) - set(Options.__annotations__)
@@ -198,7 +206,9 @@ class ClientBase:
         handler = self._handlers.get(who) if who else self.on_message
         if handler is not None:
             try:
-                handler(message)
+                result = handler(message)
+                if result is not None:
+                    refuse_coroutine(result)
             except self._TAKEN as error:
                 self._on_error(error)
         elif who == 0 and (self._receiving or not self._handlers):
@@ -214,7 +224,7 @@ class ClientBase:
     def _call(self, callback: Optional[Callable[[Any], Any]], value: Any) -> None:
         if callback is not None:
             try:
-                callback(value)
+                refuse_coroutine(callback(value))
             except self._TAKEN as error:
                 self._on_error(error)
 

@@ -77,7 +77,9 @@ class TokenResult:
     reason_string: Optional[str]
 
 
-def _release(client: Optional[int], feed: Optional[int], children: dict[int, Any]) -> None:
+def _release(
+    client: Optional[int], feed: Optional[int], children: dict[int, Any], _keep: list[Any]
+) -> None:
     while children:
         child, free = children.popitem()
         free(child)
@@ -105,6 +107,10 @@ def _read_token(token: Any) -> TokenResult:
     )
 
 
+class Lifeline:
+    """What C has of a client lives as long as this, which knows of nothing else."""
+
+
 class Core:
     """One client of Tern's in manual mode, with its feed."""
 
@@ -123,6 +129,7 @@ class Core:
         self.queue: deque[Message] = deque()
         self.backlog: deque[tuple[int, Message]] = deque()
         self._batch: Iterator[Record] = iter(())
+        self._untold = False  # something is left of it, since telling it raised
         self._data = b""
         self.children: dict[int, Any] = {}
         """What C made for the client and is to be freed before it: handles, with how to."""
@@ -132,6 +139,7 @@ class Core:
         self._ack_through = 0
         self._acked_at = 0.0
         self._keep: list[Any] = [options.get("compression")]
+        """What C calls, or refers to, until it has freed the client."""
         self.serviced = options.get("service") is not None
         self.log_level = LogLevel(options.get("log_level", LogLevel.WARNING))
         self._make(servers, options)
@@ -150,9 +158,10 @@ class Core:
             if rc != 0:
                 raise make_error(rc)
             self.handle, self.feed = client, feed
-            arguments = (client.value, feed.value, self.children)
-            self._finalizer = weakref.finalize(self, _release, *arguments)
-            self._finalizer.atexit = False  # its owner may still read
+            arguments = (client.value, feed.value, self.children, self._keep)
+            self.lifeline = Lifeline()
+            finalizer = weakref.finalize(self.lifeline, _release, *arguments)
+            finalizer.atexit = False  # its owner may still read
         except BaseException:
             if client.value is None:
                 held.tern_feed_free(feed)
@@ -160,10 +169,11 @@ class Core:
         self.check(held.tern_feed_attach(feed, client))
         events, service = self._events, options.get("service")
         explain = service.explain if service is not None else None
-        self._on_event_c = callbacks.tern_event_callback(
+        on_event = callbacks.tern_event_callback(
             lambda _client, event, _data: events.append(read_event(event, explain))
         )
-        held.tern_feed_set_event_callback(feed, self._on_event_c, None)
+        self._keep.append(on_event)
+        held.tern_feed_set_event_callback(feed, on_event, None)
         if servers:
             self.configure(servers, options)
 
@@ -390,9 +400,11 @@ class Core:
 
         Returns Tern's code: 0, TERN_E_TIMEOUT, TERN_E_CLOSED, ...
         """
+        if self._untold:
+            self._tell_all()
         rc, some = self._take(lib.tern_feed_read if wait else held.tern_feed_read, timeout_ms)
         if some:
-            self._tell()
+            self._tell_all()
         self._run_deferred()
         return rc
 
@@ -421,6 +433,14 @@ class Core:
         size = count.value * RECORD.size
         self._batch = RECORD.iter_unpack(ctypes.string_at(records.value or 0, size))
         return rc, True
+
+    def _tell_all(self) -> None:
+        self._untold = False
+        try:
+            self._tell()
+        except BaseException:
+            self._untold = True
+            raise
 
     def _tell(self) -> None:
         owner = self._owner()

@@ -29,7 +29,9 @@ class Gate:
 
     def wait(self, timeout: Optional[float]) -> bool:
         """Waits; False where the time was over first."""
-        return self._lock.acquire(timeout=-1 if timeout is None else timeout)
+        if timeout is None:
+            return self._lock.acquire()
+        return self._lock.acquire(timeout=min(max(0.0, timeout), threading.TIMEOUT_MAX))
 
 
 _VOID = ctypes.CFUNCTYPE(None)

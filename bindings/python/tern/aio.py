@@ -21,10 +21,11 @@ from typing import (
 )
 
 from ._aio_batch import Batch, BatchItem
-from ._apply import flags_of
+from ._apply import U32, flags_of, milliseconds
 from ._base import ClientBase, PublicationBase
 from ._core import TokenResult
 from ._ffi import c, held
+from ._reader import Reader
 from .errors import ClosedError, OutboxFullError, TimeoutError, make_error
 from .message import Message, OutgoingMessage, Payload, Properties, as_bytes
 from .options import Options
@@ -123,16 +124,17 @@ class Client(ClientBase):
     they raise.
     """
 
-    _TAKEN = Exception
+    _TAKEN = (Exception, asyncio.CancelledError)
 
     def __init__(self, *servers: str, **options: Unpack[Options]) -> None:
         self._receivers: deque[asyncio.Future[None]] = deque()
         self._loop: Optional[asyncio.AbstractEventLoop] = None
-        self._reading = False
         self._delayed: deque[tuple[Publishing, tuple[Any, ...]]] = deque()
+        self._closing: Optional[asyncio.Future[TokenResult]] = None
         self._delaying: Optional[asyncio.Task[None]] = None
         super().__init__(servers, options)
-        self._descriptor = self._core.descriptor
+        self._reader = Reader(self._core.descriptor, self._core.lifeline)
+        weakref.finalize(self, self._reader.forget).atexit = False
 
     # ---- the connection ----
 
@@ -169,27 +171,30 @@ class Client(ClientBase):
         """Waits until every message published before has its outcome."""
         await self._done(held.tern_client_flush)
 
-    async def close(self, timeout: float = 5.0) -> None:
-        """Waits up to `timeout` seconds for what is open to end, then disconnects for good."""
-        if self._core.closed:
+    async def close(self, timeout: Optional[float] = 5.0) -> None:
+        """Waits up to `timeout` seconds for what is open to end, then disconnects for good.
+
+        None: as long as it takes. Cancelled, it goes on, and another close() waits for it.
+        """
+        limit = milliseconds("timeout", timeout, U32)
+        if self._loop is None:
+            self._core.closed = True
+            held.tern_client_close(self._core.handle, 0, 0, None)
             return
-        ended: Optional[asyncio.Future[TokenResult]] = None
-        with contextlib.suppress(ClosedError):
-            if self._loop is None:
-                self._core.check(held.tern_client_close(self._core.handle, 0, 0, None))
-            else:
-                ended = self._start(
-                    held.tern_client_close, int(timeout > 0), max(0, round(timeout * 1000))
-                )
+        if not self._core.closed:
+            with contextlib.suppress(ClosedError):
+                self._closing = self._start(held.tern_client_close, int(limit > 0), limit)
+                self._closing.add_done_callback(self._ended)
         self._core.closed = True
-        if ended is not None:
+        if self._closing is not None and not self._closing.done():
             self._resume()
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(asyncio.shield(ended), timeout + 5)
-        self._detach()
-        for one in self._receivers:
-            if not one.done():
-                one.set_result(None)
+            await asyncio.wait([self._closing], timeout=None if timeout is None else timeout + 5)
+        self._ended()
+
+    def _ended(self, *_: Any) -> None:
+        self._reader.stop()
+        while self._receivers:
+            self._wake_receiver()
 
     async def __aenter__(self) -> Client:
         try:
@@ -269,7 +274,7 @@ class Client(ClientBase):
             publishing.publication = Publication(self, message_id)
             # Nobody read since, so it has not ended.
             self._core.settled.waiters[message_id] = [publishing.settle]
-            if not self._reading:
+            if not self._reader.reading:
                 self._resume()
         elif message_id % FAIR:
             publishing.set_result(Publication(self, message_id))
@@ -434,12 +439,19 @@ class Client(ClientBase):
         while not core.queue:
             if core.closed:
                 raise ClosedError(c.TERN_E_CLOSED)
-            assert self._loop is not None, "connect first"
+            self._attach()
+            assert self._loop is not None
             future: asyncio.Future[None] = self._loop.create_future()
             self._receivers.append(future)
-            await future
+            try:
+                await future
+            finally:
+                if future in self._receivers:
+                    self._receivers.remove(future)
+                elif core.queue:  # what this was woken for may be another's now
+                    self._wake_receiver()
         message = core.hand_over()
-        if not self._reading and len(core.queue) <= self._limit // 2:
+        if not self._reader.reading and len(core.queue) <= self._limit // 2:
             self._resume()
         return message
 
@@ -466,39 +478,34 @@ class Client(ClientBase):
             self._resume()
 
     def _resume(self) -> None:
-        if self._loop is not None and not self._reading:
+        if self._loop is not None and not self._reader.reading:
             look = weakref.WeakMethod(self._look)
-            descriptor, loop = self._descriptor, self._loop
 
             def readable() -> None:
                 call = look()
-                if call is None:
-                    loop.remove_reader(descriptor)
-                else:
+                if call is not None:
                     call()
 
-            self._loop.add_reader(self._descriptor, readable)
-            self._reading = True
-
-    def _detach(self) -> None:
-        if self._loop is not None and self._reading:
-            self._loop.remove_reader(self._descriptor)
-            self._reading = False
+            self._reader.start(self._loop, readable)
 
     def _look(self) -> None:
-        rc = self._core.read(0, wait=False)
+        try:
+            rc = self._core.read(0, wait=False)
+        except BaseException:
+            if self._loop is not None:  # the program may go on
+                self._loop.call_soon(self._look)
+            raise
         if rc in (c.TERN_E_CLOSED, c.TERN_E_FORKED):
-            self._detach()
+            self._reader.stop()
         elif len(self._core.queue) >= self._limit and not self._waits():
-            self._detach()
+            self._reader.stop()
 
     def _waits(self) -> bool:
         """Whether something is awaited that is told where messages are."""
         return self._waiting != 0 or self._core.settled.waits
 
     def _start(self, function: Any, *arguments: Any) -> asyncio.Future[TokenResult]:
-        if self._loop is None:
-            self._attach()
+        self._attach()
         assert self._loop is not None
         future: asyncio.Future[TokenResult] = self._loop.create_future()
 
@@ -509,18 +516,23 @@ class Client(ClientBase):
         self._core.start(done, function, *arguments)
         return future
 
-    async def _awaited(self, future: asyncio.Future[Any]) -> Any:
+    async def _token(self, timeout: Optional[float], function: Any, *arguments: Any) -> TokenResult:
+        if timeout is not None:
+            milliseconds("timeout", timeout)
+        result: TokenResult = await self._awaited(self._start(function, *arguments), timeout)
+        return result
+
+    async def _awaited(self, future: asyncio.Future[Any], timeout: Optional[float] = None) -> Any:
+        """What something ended with that is told where messages are. Raises asyncio.TimeoutError."""
         self._waiting += 1
         self._resume()
         try:
-            return await future
+            await asyncio.wait([future], timeout=timeout)
         finally:
             self._waiting -= 1
-
-    async def _token(self, timeout: Optional[float], function: Any, *arguments: Any) -> TokenResult:
-        future = self._start(function, *arguments)
-        result: TokenResult = await asyncio.wait_for(self._awaited(future), timeout)
-        return result
+        if not future.done():
+            raise asyncio.TimeoutError
+        return future.result()
 
     async def _done(self, function: Any, *arguments: Any) -> None:
         result = await self._token(None, function, *arguments)
@@ -529,8 +541,7 @@ class Client(ClientBase):
 
     async def _settled(self, message_id: int, settled: Optional[Settled] = None) -> Key:
         settled = settled or self._core.settled
-        if self._loop is None:
-            self._attach()
+        self._attach()
         assert self._loop is not None
         future: asyncio.Future[Key] = self._loop.create_future()
 
@@ -542,7 +553,7 @@ class Client(ClientBase):
         if key is not None:
             return key
         self._waiting += 1
-        if not self._reading:
+        if not self._reader.reading:
             self._resume()
         try:
             return await future
@@ -554,6 +565,9 @@ class Client(ClientBase):
     # ---- what the core tells ----
 
     def _queued(self) -> None:
+        self._wake_receiver()
+
+    def _wake_receiver(self) -> None:
         while self._receivers:
             receiver = self._receivers.popleft()
             if not receiver.done():

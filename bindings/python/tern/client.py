@@ -22,7 +22,7 @@ from typing import (
     Union,
 )
 
-from ._apply import flags_of
+from ._apply import U32, flags_of, milliseconds
 from ._base import ClientBase, PublicationBase
 from ._core import Core, Gate, TokenResult
 from ._ffi import c, held
@@ -145,26 +145,24 @@ class Client(ClientBase):
         """Waits until every message published before has its outcome."""
         self._expect(self._wait_token(timeout, held.tern_client_flush), "flush")
 
-    def close(self, timeout: float = 5.0) -> None:
+    def close(self, timeout: Optional[float] = 5.0) -> None:
         """Waits up to `timeout` seconds for what is open to end, then disconnects for good.
 
-        Every message that is left has its outcome then, and no callback runs any more. Closing
-        twice does nothing.
+        None: as long as it takes. Every message that is left has its outcome then, and no callback
+        runs any more. Closing twice does nothing.
         """
-        with self._lock:
-            if self._core.closed:
-                return
-            self._core.closed = True
-        rc = held.tern_client_close(
-            self._core.handle, int(timeout > 0), max(0, round(timeout * 1000)), None
-        )
+        limit = milliseconds("timeout", timeout, U32)
+        self._core.closed = True
+        # Asked again it does nothing, so an earlier close() may have been interrupted anywhere.
+        rc = held.tern_client_close(self._core.handle, int(limit > 0), limit, None)
         if rc not in (0, c.TERN_E_CLOSED, c.TERN_E_FORKED):
             self._core.check(rc)
         self._room.set()
-        if threading.current_thread() is not self._thread and rc != c.TERN_E_FORKED:
-            self._thread.join(timeout + 5)
-        while self._receivers:
-            self._receivers.popleft().open()
+        try:
+            if threading.current_thread() is not self._thread and rc != c.TERN_E_FORKED:
+                self._thread.join(None if timeout is None else timeout + 5)
+        finally:
+            self._wake_receiver()
 
     def __enter__(self) -> Client:
         try:
@@ -332,20 +330,34 @@ class Client(ClientBase):
             )
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            gate = Gate()
-            self._receivers.append(gate)  # before the look: what comes after it opens the gate
             with contextlib.suppress(IndexError):
                 message = self._core.hand_over()
-                gate.opened = True
                 if not self._room.is_set() and len(self._core.queue) <= self._limit // 2:
                     self._room.set()
                 return message
             if self._core.closed:
                 raise ClosedError(c.TERN_E_CLOSED)
             left = None if deadline is None else deadline - time.monotonic()
-            if (left is not None and left <= 0) or not gate.wait(left):
-                gate.opened = True
+            if left is not None and left <= 0:
                 raise TimeoutError(c.TERN_E_TIMEOUT, "receive: no message in time")
+            self._wait_for_message(left)
+
+    def _wait_for_message(self, timeout: Optional[float]) -> None:
+        gate = Gate()
+        self._receivers.append(gate)  # before the look: what comes after it opens the gate
+        try:
+            if not self._core.queue and not self._core.closed:
+                gate.wait(timeout)
+        finally:
+            try:
+                self._receivers.remove(gate)
+            except ValueError:  # it was opened, for a message that may be another's now
+                self._wake_receiver()
+
+    def _wake_receiver(self) -> None:
+        with contextlib.suppress(IndexError):
+            if self._core.queue or self._core.closed:
+                self._receivers.popleft().open()
 
     def messages(self, timeout: Optional[float] = None) -> Iterator[Message]:
         """Messages that no handler takes, one after the other.
@@ -361,11 +373,7 @@ class Client(ClientBase):
     def _queued(self) -> None:
         if len(self._core.queue) >= self._limit:
             self._room.clear()
-        while self._receivers:
-            gate = self._receivers.popleft()
-            if not gate.opened:
-                gate.open()
-                return
+        self._wake_receiver()
 
     # ---- waiting ----
 

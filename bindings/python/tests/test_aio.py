@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 import asyncio
 import gc
 import os
+import socket
 import weakref
 
 import pytest
@@ -332,6 +333,157 @@ def test_order_of_what_waited_for_room(own_broker, topic):
             ]
 
     run(main())
+
+
+def test_receivers_that_are_cancelled_leave_messages_to_others(broker, topic):
+    async def main():
+        async with tern.aio.Client(broker.url) as client:
+            await client.subscribe(topic, qos=1)
+            first = asyncio.ensure_future(client.receive())
+            second = asyncio.ensure_future(client.receive())
+            await asyncio.sleep(0)
+            told = client._queued
+
+            def told_and_cancelled():  # in the same turn of the loop
+                told()
+                first.cancel()
+
+            client._queued = told_and_cancelled
+            await client.publish(topic, "x", qos=1)
+            assert (await second).text == "x"
+            for _ in range(100):
+                with pytest.raises(asyncio.TimeoutError):
+                    await asyncio.wait_for(client.receive(), 0.0001)
+            assert not client._receivers
+
+    run(main())
+
+
+def test_a_cancelled_close_goes_on(broker):
+    async def main():
+        client = await tern.aio.Client(broker.url).connect()
+        waiting = asyncio.ensure_future(client.receive())
+        await asyncio.sleep(0)
+        closing = asyncio.ensure_future(client.close())
+        await asyncio.sleep(0)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        with pytest.raises(tern.ClosedError):
+            await waiting
+        await client.close()
+        assert not client.connected
+
+    run(main())
+
+
+@pytest.mark.parametrize("timeout", ["5", -1, float("nan"), float("inf")])
+def test_a_wrong_time_changes_nothing(broker, timeout):
+    async def main():
+        async with tern.aio.Client(broker.url) as client:
+            with pytest.raises((TypeError, ValueError)):
+                await client.close(timeout)
+            await client.publish("still/alive", "x", qos=1)
+            await client.close(None)
+        with pytest.raises((TypeError, ValueError)):
+            await tern.aio.Client(broker.url).connect(timeout)
+
+    run(main())
+
+
+@pytest.mark.parametrize("uv", [False, True])
+def test_a_descriptor_has_another_owner_when_its_client_is_gone(broker, uv):
+    """The loop forgets it before it is closed, wherever the last reference goes."""
+    loop = (pytest.importorskip("uvloop") if uv else asyncio).new_event_loop()
+
+    async def connected():
+        return await tern.aio.Client(broker.url).connect()
+
+    async def gone_elsewhere(clients):
+        await asyncio.get_running_loop().run_in_executor(None, clients.clear)
+
+    async def used(sockets):
+        for one in sockets:
+            one.setblocking(False)
+            assert await asyncio.get_running_loop().sock_recv(one, 10) == b"x"
+
+    for elsewhere in (False, True):
+        clients = [loop.run_until_complete(connected()) for _ in range(3)]
+        numbers = {client._reader._descriptor for client in clients}
+        if elsewhere:
+            loop.run_until_complete(gone_elsewhere(clients))
+        clients.clear()
+        gc.collect()
+        loop.run_until_complete(asyncio.sleep(0))
+        assert all(not os.path.exists(f"/proc/self/fd/{number}") for number in numbers)
+        pairs = [socket.socketpair() for _ in range(10)]
+        assert numbers & {one.fileno() for pair in pairs for one in pair}
+        for pair in pairs:
+            pair[1].send(b"x")
+            pair[0].send(b"x")
+        loop.run_until_complete(
+            asyncio.wait_for(used([one for pair in pairs for one in pair]), PATIENCE)
+        )
+        for pair in pairs:
+            pair[0].close()
+            pair[1].close()
+    loop.close()
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, asyncio.CancelledError])
+def test_a_callback_that_ends_the_loop_loses_nothing(broker, topic, kind):
+    """What came with its message is told when the loop goes on; a cancellation ends no loop."""
+    loop, got, told, errors = asyncio.new_event_loop(), [], [], []
+
+    async def start():
+        client = tern.aio.Client(broker.url)
+
+        def on_message(message):
+            got.append(message.text)
+            if message.text == "3":
+                raise kind
+
+        client.on_message = on_message
+        client.on_delivery = lambda one: told.append(one.last_id - one.first_id + 1)
+        client.on_error = errors.append
+        await client.connect()
+        await client.subscribe(topic, qos=1)
+        clients.append(client)
+        asked = [client.publish_nowait(topic, str(number), 1) for number in range(200)]
+        assert wait_until(lambda: client.statistics["messages_received"] == 200)
+        await asyncio.gather(*asked)
+
+    async def rest():
+        await until(lambda: len(got) == 200 and sum(told) == 200)
+        await clients.pop().close()
+
+    clients = []
+    if kind is asyncio.CancelledError:
+        loop.run_until_complete(start())
+        assert [type(error) for error in errors] == [kind]
+    else:
+        with pytest.raises(kind):
+            loop.run_until_complete(start())
+    loop.run_until_complete(rest())
+    assert got == [str(number) for number in range(200)]
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+
+
+def test_another_loop_is_refused_by_every_call(broker, topic):
+    client = tern.aio.Client(broker.url)
+    asyncio.run(client.connect())
+    for call in (
+        lambda: client.subscribe(topic),
+        lambda: client.publish(topic, "x", qos=1),
+        client.flush,
+        client.receive,
+        client.close,
+    ):
+        with pytest.raises(RuntimeError, match="another event loop"):
+            run(call())
 
 
 def test_handlers_and_errors(broker, topic):

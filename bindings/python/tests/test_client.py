@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 import gc
 import logging
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -356,6 +357,118 @@ def test_blocking_outbox_goes_on(broker, topic):
             client.publish(topic, "y", qos=1)
         client.flush(PATIENCE)
         assert len(ids) == 500 and client.statistics["outcomes_delivered"] == 1000
+
+
+class Interrupted(Exception):
+    """What a signal handler raises."""
+
+
+@pytest.fixture
+def alarm():
+    """Sets off a signal whose handler does what it is told."""
+    before = signal.getsignal(signal.SIGALRM)
+
+    def after(seconds, handler):
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+    yield after
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def interrupt(*_):
+    raise Interrupted
+
+
+def test_an_interrupted_receive_takes_nothing(client, topic, alarm):
+    """What it would have been woken for wakes the next one."""
+    client.subscribe(topic, qos=1)
+    alarm(0.05, interrupt)
+    with pytest.raises(Interrupted):
+        client.receive(PATIENCE)
+    threading.Timer(0.05, client.publish, (topic, "x", 1)).start()
+    assert client.receive(PATIENCE).text == "x"
+    for _ in range(1000):
+        with pytest.raises(tern.TimeoutError):
+            client.receive(0)
+    assert not client._receivers
+
+
+def test_receivers_that_give_up_leave_messages_to_others(client, broker, topic):
+    """Short waits and long ones at the same time: no message stays behind."""
+    got, count = queue.Queue(), 300
+    client.subscribe(topic)
+
+    def take(timeout):
+        while True:
+            try:
+                got.put(client.receive(timeout))
+            except tern.TimeoutError:
+                pass
+            except tern.ClosedError:
+                return
+
+    threads = [threading.Thread(target=take, args=(one,)) for one in (0.0005, 0.0005, None)]
+    for thread in threads:
+        thread.start()
+    with tern.Client(broker.url) as writer:
+        for _ in range(count):
+            writer.publish(topic, "x", qos=1).wait(PATIENCE)
+    for _ in range(count):
+        got.get(timeout=PATIENCE)
+    client.close()
+    for thread in threads:
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+
+
+def test_an_interrupted_close_can_be_waited_for_again(broker, alarm):
+    """A receive() in another thread ends, too."""
+    client = tern.Client(broker.url, **QUICK).connect()
+    busy, ended = threading.Event(), threading.Event()
+    client.on_event = lambda _: busy.wait(PATIENCE)
+
+    def take():
+        with pytest.raises(tern.ClosedError):
+            client.receive()
+        ended.set()
+
+    threading.Thread(target=take).start()
+    alarm(0.05, interrupt)
+    with pytest.raises(Interrupted):
+        client.close()
+    busy.set()
+    client.close()
+    assert ended.wait(PATIENCE) and not client._thread.is_alive()
+
+
+def test_closing_in_a_signal_handler(client, alarm):
+    alarm(0.05, lambda *_: client.close())
+    with pytest.raises(tern.ClosedError):
+        client.receive(PATIENCE)
+
+
+@pytest.mark.parametrize("timeout", ["5", -1, float("nan"), float("inf")])
+def test_a_wrong_time_closes_nothing(client, timeout):
+    with pytest.raises((TypeError, ValueError)):
+        client.close(timeout)
+    client.publish("still/alive", "x", qos=1).wait(PATIENCE)
+    client.close(None)
+    assert not client.connected
+
+
+def test_callbacks_are_no_coroutine_functions(client, topic):
+    errors = queue.Queue()
+    client.on_error = errors.put
+
+    async def on_message(_message):
+        pass
+
+    client.on_message = on_message
+    client.subscribe(topic)
+    client.publish(topic, "x")
+    assert isinstance(errors.get(timeout=PATIENCE), TypeError)
 
 
 # ---- arguments ----
