@@ -9,10 +9,27 @@ import ctypes
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn, Optional
 
-from ._ffi import c, held
-from .enums import Jitter, OutboxPolicy, Session, Version
+from ._check import (
+    SIZE,
+    U16,
+    U32,
+    as_bytes,
+    c_enum,
+    c_flag,
+    c_number,
+    c_pairs,
+    c_string,
+    c_text,
+    flags_of,
+    instance,
+    milliseconds,
+    refuse,
+    set_option,
+)
+from ._ffi import held
+from .enums import Jitter, OutboxPolicy, Session, TLSVerification, TLSVersion, Version
 from .errors import make_error
-from .message import Properties, as_bytes
+from .message import Properties
 from .options import TLS, Will
 
 
@@ -34,47 +51,6 @@ class Handle:
         self.pointer = ctypes.c_void_p()
 
 
-def milliseconds(name: str, seconds: Optional[float], none: int = 0) -> int:
-    """Seconds as Tern takes them; `none` for None."""
-    if seconds is None:
-        return none
-    if not isinstance(seconds, (int, float)) or isinstance(seconds, bool):
-        raise TypeError(f"{name}: seconds are needed, not {type(seconds).__name__}")
-    if not 0 <= seconds <= 4294967:
-        raise ValueError(f"{name}: 0 to 4,294,967 seconds are possible, not {seconds}")
-    return max(1, round(seconds * 1000)) if seconds > 0 else 0
-
-
-def c_text(name: str, value: Any) -> Optional[bytes]:
-    if value is None:
-        return None
-    if hasattr(value, "__fspath__"):
-        value = value.__fspath__()
-    if isinstance(value, str):
-        value = value.encode()
-    if not isinstance(value, bytes):
-        raise TypeError(f"{name}: str is needed, not {type(value).__name__}")
-    if b"\0" in value:
-        raise ValueError(f"{name}: holds a NUL character")
-    return value
-
-
-def c_number(name: str, value: Any, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name}: an integer is needed, not {type(value).__name__}")
-    if not 0 <= value <= most:
-        raise ValueError(f"{name}: 0 to {most:,} are possible, not {value}")
-    return value
-
-
-def set_option(name: str, function: str, pointer: Any, *arguments: Any) -> None:
-    rc = getattr(held, function)(pointer, *arguments)
-    if rc != 0:
-        raise make_error(rc, f"{name}: {held.tern_strerror(rc).decode()}")
-
-
-U16, U32, SIZE = 0xFFFF, 0xFFFFFFFF, 2 ** (8 * ctypes.sizeof(ctypes.c_size_t)) - 1
-
 _CLIENT_NUMBERS = {
     "inflight_maximum": U16,
     "receive_maximum": U16,
@@ -94,9 +70,16 @@ _CONNECTION_FLAGS = {
 }
 
 
-def _set_numbers(
-    kind: str, numbers: Mapping[str, int], pointer: Any, o: Mapping[str, Any]
-) -> None:
+def several(name: str, values: Any, count: int) -> Sequence[Any]:
+    """A tuple or list of so many values."""
+    if not isinstance(values, (tuple, list)):
+        refuse(name, f"a tuple of {count} is needed", values)
+    if len(values) != count:
+        raise ValueError(f"{name}: a tuple of {count} is needed, not of {len(values)}")
+    return values
+
+
+def _set_numbers(kind: str, numbers: Mapping[str, int], pointer: Any, o: Mapping[str, Any]) -> None:
     """Sets those options that are plain numbers, each from 0 to its largest."""
     for name, most in numbers.items():
         if name in o:
@@ -122,32 +105,33 @@ def apply_client(pointer: Any, o: Mapping[str, Any]) -> None:
             c_number("outbox_bytes", o.get("outbox_bytes", 64 << 20), SIZE),
             c_number("outbox_messages", o.get("outbox_messages", 0), SIZE),
         )
-    policy = OutboxPolicy(o.get("outbox_policy", OutboxPolicy.REJECT))
+    policy = c_enum("outbox_policy", OutboxPolicy, o.get("outbox_policy", OutboxPolicy.REJECT))
     if policy != OutboxPolicy.BLOCK:  # that one waits in Python, where Ctrl-C reaches it
-        set_option(
-            "outbox_policy", "tern_client_options_set_outbox_policy", pointer, int(policy), 0
-        )
+        set_option("outbox_policy", "tern_client_options_set_outbox_policy", pointer, policy, 0)
     if o.get("drain_rate") is not None:
-        interval, messages = milliseconds("drain_rate", 1.0), float(o["drain_rate"])
-        while messages != int(messages) and interval < 100000:
-            interval, messages = interval * 10, messages * 10
         set_option(
-            "drain_rate", "tern_client_options_set_drain_rate", pointer, int(messages), interval
+            "drain_rate", "tern_client_options_set_drain_rate", pointer, *_rate(o["drain_rate"])
         )
     for name, kind in _SHARED.items():
         if o.get(name) is not None:
-            shared = shared_pointer(name, o[name], kind)
-            set_option(name, f"tern_client_options_set_{name}", pointer, shared)
+            shared = instance(name, kind, o[name])
+            set_option(name, f"tern_client_options_set_{name}", pointer, shared.pointer)
 
 
-def shared_pointer(name: str, value: Any, kind: str) -> Any:
-    """The pointer of what several clients may share. Raises TypeError for what is none."""
-    if kind not in {one.__name__ for one in type(value).__mro__}:
-        raise TypeError(f"{name}: a tern.{kind} is needed, not {type(value).__name__}")
-    return value.pointer
+def _rate(rate: Any) -> tuple[int, int]:
+    """Messages a second, as whole messages in so many ms."""
+    if isinstance(rate, bool) or not isinstance(rate, (int, float)):
+        refuse("drain_rate", "a number is needed", rate)
+    if not 0 <= rate <= U32:
+        raise ValueError(f"drain_rate: 0 to {U32:,} are possible, not {rate}")
+    interval, messages = 1000, float(rate)
+    while messages != int(messages) and interval < 100000:
+        interval, messages = interval * 10, messages * 10
+    return int(messages), interval
 
 
 def _apply_will(pointer: Any, will: Will) -> None:
+    instance("will", "Will", will)
     message = make_message(
         will.topic,
         as_bytes(will.payload, "will.payload"),
@@ -184,7 +168,10 @@ def apply_connection(pointer: Any, servers: Sequence[str], o: Mapping[str, Any])
     _set_numbers("connection", _CONNECTION_NUMBERS, pointer, o)
     if "version" in o:
         set_option(
-            "version", "tern_connection_options_set_version", pointer, int(Version(o["version"]))
+            "version",
+            "tern_connection_options_set_version",
+            pointer,
+            c_enum("version", Version, o["version"]),
         )
     if "connect_timeout" in o:
         set_option(
@@ -194,44 +181,39 @@ def apply_connection(pointer: Any, servers: Sequence[str], o: Mapping[str, Any])
             milliseconds("connect_timeout", o["connect_timeout"]),
         )
     if "session" in o or "session_expiry" in o:
-        session = Session(o.get("session", Session.PROCESS))
+        session = c_enum("session", Session, o.get("session", Session.PROCESS))
         set_option(
             "session",
             "tern_connection_options_set_session",
             pointer,
-            int(session),
+            session,
             c_number("session_expiry", o.get("session_expiry", 3600), U32),
         )
     if o.get("will") is not None:
         _apply_will(pointer, o["will"])
-    for name, value in o.get("connect_properties", ()):
+    for pair in c_pairs("connect_properties", o.get("connect_properties", ())):
         set_option(
-            "connect_properties",
-            "tern_connection_options_add_user_property",
-            pointer,
-            c_text("connect_properties", name),
-            c_text("connect_properties", value),
+            "connect_properties", "tern_connection_options_add_user_property", pointer, *pair
         )
     for option, setter in _CONNECTION_FLAGS.items():
         if option in o:
-            set_option(
-                option, f"tern_connection_options_set_{setter}", pointer, int(bool(o[option]))
-            )
+            value = c_flag(option, o[option])
+            set_option(option, f"tern_connection_options_set_{setter}", pointer, value)
     _apply_retries(pointer, o)
     _apply_ways(pointer, o)
 
 
 def _apply_retries(pointer: Any, o: Mapping[str, Any]) -> None:
     if "retry_delay" in o or "retry_jitter" in o:
-        base, most = o.get("retry_delay", (1.0, 60.0))
-        jitter = Jitter(o.get("retry_jitter", Jitter.PROPORTIONAL))
+        base, most = several("retry_delay", o.get("retry_delay", (1.0, 60.0)), 2)
+        jitter = c_enum("retry_jitter", Jitter, o.get("retry_jitter", Jitter.PROPORTIONAL))
         set_option(
             "retry_delay",
             "tern_connection_options_set_retry_delay",
             pointer,
             milliseconds("retry_delay", base),
             milliseconds("retry_delay", most),
-            int(jitter),
+            jitter,
         )
     if "retry_limit" in o or "stable_after" in o:
         set_option(
@@ -249,14 +231,8 @@ def _apply_ways(pointer: Any, o: Mapping[str, Any]) -> None:
         rc = held.tern_connection_options_set_proxy(pointer, text)
         if rc != 0:
             _refuse_url(rc, "proxy: ", held.tern_proxy_url_error, text)
-    for name, value in o.get("headers", {}).items():
-        set_option(
-            "headers",
-            "tern_connection_options_add_header",
-            pointer,
-            c_text("headers", name),
-            c_text("headers", value),
-        )
+    for pair in c_pairs("headers", o.get("headers", ())):
+        set_option("headers", "tern_connection_options_add_header", pointer, *pair)
     if o.get("local_address") is not None or o.get("local_interface") is not None:
         set_option(
             "local_address",
@@ -270,7 +246,10 @@ def _apply_ways(pointer: Any, o: Mapping[str, Any]) -> None:
             "tcp_keep_alive",
             "tern_connection_options_set_tcp_keep_alive",
             pointer,
-            *(c_number("tcp_keep_alive", value, U32) for value in o["tcp_keep_alive"]),
+            *(
+                c_number("tcp_keep_alive", value, U32)
+                for value in several("tcp_keep_alive", o["tcp_keep_alive"], 3)
+            ),
         )
     if o.get("tls") is not None:
         with Handle("tls") as tls:
@@ -293,10 +272,6 @@ def _refuse_url(rc: int, what: str, tell: Any, text: Optional[bytes]) -> NoRetur
     raise make_error(rc, what + why if why else None)
 
 
-def _pem(name: str, value: Any) -> bytes:
-    return value.encode() if isinstance(value, str) else as_bytes(value, name)
-
-
 _TLS_TEXTS: list[tuple[str, str]] = [
     ("ca_file", "add_ca_file"),
     ("ca_directory", "add_ca_directory"),
@@ -310,10 +285,15 @@ _TLS_TEXTS: list[tuple[str, str]] = [
 ]
 
 
+def _protocols(names: Any) -> list[bytes]:
+    if isinstance(names, (str, bytes)):
+        refuse("tls.alpn", "a list of str is needed", names)
+    return [c_string("tls.alpn", name) for name in names]
+
+
 def apply_tls(pointer: Any, tls: TLS) -> None:
     """Sets how TLS goes."""
-    if not isinstance(tls, TLS):
-        raise TypeError(f"tls: a tern.TLS is needed, not {type(tls).__name__}")
+    instance("tls", "TLS", tls)
     for name, setter in _TLS_TEXTS:
         value = getattr(tls, name)
         if value is not None:
@@ -325,8 +305,8 @@ def apply_tls(pointer: Any, tls: TLS) -> None:
             "tls.ca",
             "tern_tls_options_add_ca",
             pointer,
-            _pem("tls.ca", tls.ca),
-            len(_pem("tls.ca", tls.ca)),
+            as_bytes(tls.ca, "tls.ca"),
+            len(as_bytes(tls.ca, "tls.ca")),
         )
     if tls.certificate_file is not None or tls.key_file is not None:
         set_option(
@@ -338,8 +318,8 @@ def apply_tls(pointer: Any, tls: TLS) -> None:
         )
     if tls.certificate is not None or tls.key is not None:
         certificate, key = (
-            _pem("tls.certificate", tls.certificate or b""),
-            _pem("tls.key", tls.key or b""),
+            as_bytes(tls.certificate or b"", "tls.certificate"),
+            as_bytes(tls.key or b"", "tls.key"),
         )
         set_option(
             "tls.certificate",
@@ -351,27 +331,31 @@ def apply_tls(pointer: Any, tls: TLS) -> None:
             len(key),
         )
     if tls.psk is not None:
-        identity, secret = tls.psk
+        identity, key = several("tls.psk", tls.psk, 2)
+        secret = as_bytes(key, "tls.psk")
         set_option(
             "tls.psk",
             "tern_tls_options_set_psk",
             pointer,
-            c_text("tls.psk", identity),
+            c_string("tls.psk", identity),
             secret,
             len(secret),
         )
-    if tls.ocsp_stapling:
+    if c_flag("tls.ocsp_stapling", tls.ocsp_stapling):
         set_option("tls.ocsp_stapling", "tern_tls_options_set_ocsp_stapling", pointer, 1)
     if tls.verification is not None:
         set_option(
-            "tls.verification", "tern_tls_options_set_verification", pointer, int(tls.verification)
+            "tls.verification",
+            "tern_tls_options_set_verification",
+            pointer,
+            c_enum("tls.verification", TLSVerification, tls.verification),
         )
     if tls.minimum_version is not None:
         set_option(
             "tls.minimum_version",
             "tern_tls_options_set_minimum_version",
             pointer,
-            int(tls.minimum_version),
+            c_enum("tls.minimum_version", TLSVersion, tls.minimum_version),
         )
     if tls.ciphers is not None or tls.suites is not None:
         set_option(
@@ -383,29 +367,13 @@ def apply_tls(pointer: Any, tls: TLS) -> None:
         )
     if tls.alpn is not None:
         set_option(
-            "tls.alpn", "tern_tls_options_set_alpn", pointer, c_text("tls.alpn", ",".join(tls.alpn))
+            "tls.alpn", "tern_tls_options_set_alpn", pointer, b",".join(_protocols(tls.alpn))
         )
-    if not tls.resumption:
+    if not c_flag("tls.resumption", tls.resumption):
         set_option("tls.resumption", "tern_tls_options_set_resumption", pointer, 0)
 
 
 # ---- messages with properties ----
-
-
-def flags_of(
-    qos: int, retain: bool, compress: Optional[bool] = None, lose_properties: bool = False
-) -> int:
-    """The flags of a publish. Raises ValueError for a QoS that does not exist."""
-    if qos not in (0, 1, 2):
-        raise ValueError(f"qos: 0, 1 and 2 are possible, not {qos!r}")
-    flags = (
-        int(qos)
-        | (c.TERN_RETAIN if retain else 0)
-        | (c.TERN_LOSE_PROPERTIES if lose_properties else 0)
-    )
-    if compress is None:
-        return flags
-    return flags | (c.TERN_COMPRESS if compress else c.TERN_UNCOMPRESSED)
 
 
 def _set_properties(message: Any, p: Properties) -> None:
@@ -429,31 +397,23 @@ def _set_properties(message: Any, p: Properties) -> None:
             c_text("properties.response_topic", p.response_topic),
         )
     if p.correlation_data is not None:
-        call(
-            "correlation_data", "set_correlation_data", p.correlation_data, len(p.correlation_data)
-        )
-    for name, value in p.user_properties:
-        call(
-            "user_properties",
-            "add_user_property",
-            c_text("properties.user_properties", name),
-            c_text("properties.user_properties", value),
-        )
+        data = as_bytes(p.correlation_data, "properties.correlation_data")
+        call("correlation_data", "set_correlation_data", data, len(data))
+    for pair in c_pairs("properties.user_properties", p.user_properties):
+        call("user_properties", "add_user_property", *pair)
 
 
 def make_message(
     topic: str, payload: bytes, flags: int, properties: Optional[Properties]
 ) -> ctypes.c_void_p:
     """A message of Tern's with properties; the caller's to unref."""
-    message = ctypes.c_void_p()
-    rc = held.tern_message_new(
-        ctypes.byref(message), c_text("topic", topic), payload, len(payload), flags
-    )
+    message, name = ctypes.c_void_p(), c_string("topic", topic)
+    rc = held.tern_message_new(ctypes.byref(message), name, payload, len(payload), flags)
     if rc != 0:
         raise make_error(rc, f"topic {topic!r}: {held.tern_strerror(rc).decode()}")
     try:
         if properties is not None:
-            _set_properties(message, properties)
+            _set_properties(message, instance("properties", "Properties", properties))
     except BaseException:
         held.tern_message_unref(message)
         raise

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
-from ._apply import c_text, milliseconds
 from ._borrowed import read_message
+from ._check import c_text, milliseconds
 from ._core import Gate, TokenResult, _read_token
 from ._ffi import callbacks, held
 from ._foreign import find, log_event

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import ctypes
 import inspect
+import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
+from ._check import SIZE, c_number, milliseconds, refuse
 from ._core import LOG, Core, report
 from ._ffi import c, held
 from .attempt import Attempt, Question, watch_attempts
 from .enums import Cause, Limit, Outcome
 from .errors import ClosedError, StateError
 from .event import Event
-from .message import Message
+from .message import Message, Payload
 from .options import Options
 from .outcomes import Delivery, Key
 
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 Handler = Callable[[Message], Any]
+_DROPPED = (
+    "topic %r: no handler takes the message, and nobody has called receive() or messages();"
+    " such messages are dropped"
+)
 
 
 def refuse_coroutine(result: Any) -> None:
@@ -32,6 +38,25 @@ def refuse_coroutine(result: Any) -> None:
     if inspect.iscoroutine(result):
         result.close()
         raise TypeError("callbacks are plain functions: let them create tasks, or use messages()")
+
+
+def in_batches(
+    messages: Iterable[tuple[str, Payload]], size: int = 1000
+) -> Iterator[list[tuple[str, Payload]]]:
+    """The messages, so many at a time; what an iterator gave before it raised comes first."""
+    batch = []
+    try:
+        for message in messages:
+            batch.append(message)
+            if len(batch) == size:
+                yield batch
+                batch = []
+    except Exception:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
 
 
 class PublicationBase:
@@ -74,6 +99,19 @@ class PublicationBase:
         return f"<{type(self).__module__}.Publication {self.id} {self.outcome.name}>"
 
 
+def _check_options(options: Mapping[str, Any]) -> None:
+    """Raises for what is no option, and for values that C is not told."""
+    unknown = set(options) - set(Options.__annotations__)
+    if unknown:
+        raise TypeError(f"unknown option: {', '.join(sorted(unknown))}")
+    if "receive_limit" in options:
+        c_number("receive_limit", options["receive_limit"], SIZE, 1)
+    milliseconds("block_timeout", options.get("block_timeout"))
+    ask = options.get("credentials")
+    if ask is not None and not callable(ask):
+        refuse("credentials", "a function is needed", ask)
+
+
 class ClientBase:
     """A client but for its way of waiting."""
 
@@ -81,12 +119,12 @@ class ClientBase:
     _TAKEN: Union[type[BaseException], tuple[type[BaseException], ...]] = BaseException
 
     def __init__(self, servers: Sequence[str], options: Options) -> None:
-        unknown = set(options) - set(Options.__annotations__)
-        if unknown:
-            raise TypeError(f"unknown option: {', '.join(sorted(unknown))}")
+        _check_options(options)
         self._servers = list(servers)
         self._options: dict[str, Any] = dict(options)
         self._limit: int = self._options.get("receive_limit", 10000)
+        self._numbers = itertools.count(1)
+        self._dropped = False
         self._handlers: dict[int, Handler] = {}
         self._filters: dict[str, int] = {}
         self._lock = threading.Lock()
@@ -111,12 +149,17 @@ class ClientBase:
 
     # ---- the connection ----
 
+    def _check_open(self) -> None:
+        if self._core.closed:
+            raise ClosedError(c.TERN_E_CLOSED)
+
     def configure(self, *servers: str, **options: Unpack[Options]) -> None:
         """Replaces how to connect; takes effect at the next attempt.
 
         Options that are not given keep their values; those that are fixed for a client's life (ids,
         limits, the outbox) are not looked at.
         """
+        _check_options(options)
         changed = {**self._options, **options}
         self._core.configure(list(servers) or self._servers, changed)
         self._servers, self._options = list(servers) or self._servers, changed
@@ -194,8 +237,7 @@ class ClientBase:
                 return
             number = self._filters.get(filter)
             if number is None:
-                used = self._handlers
-                number = next(n for n in range(1, len(used) + 2) if n not in used)
+                number = next(self._numbers)  # never again: messages may be under way with it
                 self._core.set_filter(filter, number)
                 self._filters[filter] = number
             self._handlers[number] = handler
@@ -203,7 +245,9 @@ class ClientBase:
     # ---- what the core tells ----
 
     def _on_message(self, who: int, message: Message) -> bool:
-        handler = self._handlers.get(who) if who else self.on_message
+        handler = self._handlers.get(who) if who else None
+        if handler is None:
+            handler = self.on_message
         if handler is not None:
             try:
                 result = handler(message)
@@ -211,10 +255,13 @@ class ClientBase:
                     refuse_coroutine(result)
             except self._TAKEN as error:
                 self._on_error(error)
-        elif who == 0 and (self._receiving or not self._handlers):
+        elif self._receiving or not self._handlers:
             self._core.queue.append(message)
             self._queued()
             return False
+        elif not self._dropped:
+            self._dropped = True
+            LOG.warning(_DROPPED, message.topic)
         return True
 
     def _queued(self) -> None:
@@ -237,7 +284,10 @@ class ClientBase:
             self._call(self.on_delivery, told)
 
     def _on_log(self, level: int, text: str) -> None:
-        LOG.log(level, "%s", text)
+        try:
+            LOG.log(level, "%s", text)
+        except self._TAKEN as error:  # a filter's or a handler's
+            self._on_error(error)
 
     def _on_error(self, error: BaseException) -> None:
         what = f"{type(self).__module__}.{type(self).__name__}"

@@ -25,15 +25,16 @@ from typing import (
     Protocol,
 )
 
-from ._apply import Handle, apply_client, apply_connection, flags_of, make_message
+from ._apply import Handle, apply_client, apply_connection, make_message
+from ._check import LARGEST, as_bytes, c_enum, c_string, encoded, flags_of, refuse
 from ._ffi import c, callbacks, held, lib
 from ._gate import Gate as Gate
 from ._gate import report as report
 from ._service import Service
 from .enums import LogLevel
-from .errors import ClosedError, error_text, make_error
+from .errors import ClosedError, TernError, error_text, make_error
 from .event import Event, read_event
-from .message import Message, OutgoingMessage, Payload, Properties, as_bytes
+from .message import Message, OutgoingMessage, Payload, Properties
 from .outcomes import Settled
 
 LOG = logging.getLogger("tern")
@@ -41,8 +42,9 @@ LEVELS = {1: logging.ERROR, 2: logging.WARNING, 3: logging.INFO, 4: logging.DEBU
 RECORD = struct.Struct("=IIQQQIII4x")
 ACK_INTERVAL = 0.05
 TOPICS = 4096  # topics whose bytes are remembered
-LARGEST = 268435455
 UNIT = 16  # messages of a unit
+ENDS = (c.TERN_E_CLOSED, c.TERN_E_FORKED, c.TERN_E_INVALID, c.TERN_E_STATE)
+"""What read() returns where nothing will come any more."""
 MESSAGE, DELIVERY, EVENT, TOKEN = (
     c.TERN_FEED_MESSAGE,
     c.TERN_FEED_DELIVERY,
@@ -111,6 +113,19 @@ class Lifeline:
     """What C has of a client lives as long as this, which knows of nothing else."""
 
 
+class Acknowledger:
+    """Through whom messages came. Those that are kept keep no client."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = weakref.ref(core)
+
+    def ack(self, number: int) -> None:
+        core = self._core()
+        if core is None:
+            raise ClosedError(c.TERN_E_CLOSED)
+        core.ack(number)
+
+
 class Core:
     """One client of Tern's in manual mode, with its feed."""
 
@@ -120,6 +135,7 @@ class Core:
         if options.get("ack", "auto") not in ("auto", "manual"):
             raise ValueError(f'ack: "auto" and "manual" are possible, not {options["ack"]!r}')
         self.settled = Settled()
+        self.acknowledger = Acknowledger(self)
         self.topics: dict[str, bytes] = {}
         self.put = _publish_function(options)
         self.closed = False
@@ -141,7 +157,8 @@ class Core:
         self._keep: list[Any] = [options.get("compression")]
         """What C calls, or refers to, until it has freed the client."""
         self.serviced = options.get("service") is not None
-        self.log_level = LogLevel(options.get("log_level", LogLevel.WARNING))
+        level = options.get("log_level", LogLevel.WARNING)
+        self.log_level = LogLevel(c_enum("log_level", LogLevel, level))
         self._make(servers, options)
         self._out = (ctypes.c_void_p(), ctypes.c_size_t(), ctypes.c_void_p(), ctypes.c_size_t())
         self._out_refs = tuple(ctypes.byref(one) for one in self._out)
@@ -206,6 +223,11 @@ class Core:
         self._keep.append(keep)
         return rc
 
+    def forked(self) -> None:
+        """In the child of a fork: it is the parent's, whose threads may have held its locks."""
+        self.closed = True
+        self.settled.forked()
+
     def configure(self, servers: Sequence[str], options: Mapping[str, Any]) -> None:
         """Replaces how to connect, from the next attempt on."""
         if self.serviced:
@@ -239,19 +261,25 @@ class Core:
         """Raises what a call's result says."""
         if rc == 0:
             return
-        if self.closed or rc == c.TERN_E_CLOSED:
-            raise ClosedError(c.TERN_E_CLOSED)
-        raise make_error(rc, error_text(rc, self.handle))
+        raise self.failure(rc)
+
+    def failure(self, rc: int) -> TernError:
+        """The exception for a call's result that is not 0."""
+        if self.closed or rc in (c.TERN_E_CLOSED, c.TERN_E_FORKED):
+            return ClosedError(c.TERN_E_FORKED if rc == c.TERN_E_FORKED else c.TERN_E_CLOSED)
+        return make_error(rc, error_text(rc, self.handle))
 
     def set_filter(self, filter: str, number: int) -> None:
         """Messages whose topic matches will carry this number; 0 removes the filter."""
-        self.check(held.tern_feed_set_filter(self.feed, filter.encode(), number))
+        self.check(held.tern_feed_set_filter(self.feed, c_string("filter", filter), number))
 
     # ---- publishing ----
 
     def topic(self, topic: str) -> bytes:
         """A topic as C takes it; remembered, since most programs use few."""
-        raw = topic.encode()
+        if not isinstance(topic, str):
+            refuse("topic", "str is needed", topic)
+        raw = encoded("topic", topic)
         if b"\0" in raw:
             raise make_error(c.TERN_E_UTF8, f"topic {topic!r} holds a NUL character")
         if len(self.topics) >= TOPICS:
@@ -281,18 +309,14 @@ class Core:
 
     def publish_many(
         self, messages: Sequence[tuple[str, Payload]], qos: int, retain: bool
-    ) -> tuple[list[int], int]:
+    ) -> tuple[list[int], Optional[Exception]]:
         """Publishes messages in order, in one call.
 
-        Returns the ids of those that were accepted, and the error of the next one.
+        Returns the ids of those that were accepted, and why the next one was not.
         """
-        count = len(messages)
         flags = flags_of(qos, retain)
-        payloads = [
-            payload if payload.__class__ is bytes else as_bytes(payload) for _, payload in messages
-        ]
-        known = self.topics
-        topics = [known.get(topic) or self.topic(topic) for topic, _ in messages]
+        topics, payloads, wrong = self._converted(messages)
+        count = len(payloads)
         pointers, sizes, ids = (
             ctypes.c_char_p * count,
             ctypes.c_size_t * count,
@@ -309,7 +333,23 @@ class Core:
             ids,
             ctypes.byref(accepted),
         )
-        return list(ids[: accepted.value]), rc
+        return list(ids[: accepted.value]), wrong if rc == 0 else self.failure(rc)
+
+    def _converted(
+        self, messages: Sequence[tuple[str, Payload]]
+    ) -> tuple[list[bytes], list[bytes], Optional[Exception]]:
+        """Topics and payloads as C takes them, up to the first that is neither, and why."""
+        known = self.topics
+        topics: list[bytes] = []
+        payloads: list[bytes] = []
+        try:
+            for topic, payload in messages:
+                raw = known.get(topic) or self.topic(topic)
+                payloads.append(payload if payload.__class__ is bytes else as_bytes(payload))
+                topics.append(raw)
+        except Exception as error:
+            return topics, payloads[: len(topics)], error
+        return topics, payloads, None
 
     def publish_unit(self, messages: Sequence[OutgoingMessage]) -> int:
         """Publishes messages as one unit; returns the last one's id."""
@@ -460,7 +500,7 @@ class Core:
                     number,
                     other,
                     data[rest : rest + size] if size else b"",
-                    self,
+                    self.acknowledger,
                 )
                 if on_message(who, message) and number and auto:
                     self.handled(message)
@@ -510,7 +550,7 @@ class Core:
             if some:
                 self._set_messages_aside(owner)
             self._run_deferred()
-            if not some and rc != 0:
+            if not some and rc in ENDS:
                 return
 
     def _set_messages_aside(self, owner: Owner) -> None:
@@ -529,7 +569,7 @@ class Core:
                             number,
                             other,
                             data[rest : rest + size],
-                            self,
+                            self.acknowledger,
                         ),
                     )
                 )

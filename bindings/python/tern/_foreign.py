@@ -18,7 +18,7 @@ import weakref
 from collections.abc import Mapping
 from typing import Any, Callable, Optional
 
-from ._apply import U32, milliseconds
+from ._check import U32, milliseconds
 from ._core import LOG, Gate, report
 from ._ffi import c, lib
 from .enums import EventKind
@@ -64,9 +64,18 @@ def waited(call: Callable[[int], int], timeout: Optional[float]) -> int:
     limit = U32 if timeout is None else milliseconds("timeout", timeout)
     if threading.get_ident() == threading.main_thread().ident:
         gate = Gate()
+
+        def wait() -> None:
+            try:
+                gate.open(call(limit))
+            except BaseException as error:
+                gate.open(error)
+
         with contextlib.suppress(RuntimeError):  # the interpreter is at its end: no more threads
-            _thread.start_new_thread(lambda: gate.open(call(limit)), ())
+            _thread.start_new_thread(wait, ())
             gate.wait(None)
+            if isinstance(gate.value, BaseException):
+                raise gate.value
             return int(gate.value)
     return call(limit)
 

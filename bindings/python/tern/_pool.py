@@ -8,7 +8,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any, Optional
 
-from ._apply import SIZE, c_number, c_text, milliseconds, set_option, shared_pointer
+from ._check import SIZE, c_enum, c_number, c_text, instance, milliseconds, set_option
 from ._ffi import c, callbacks, held
 from ._foreign import SHIFT, find, log_event
 from .enums import PoolPolicy
@@ -93,10 +93,10 @@ def set_pool_options(
         set_option(name, f"tern_pool_options_set_{name}", pointer, *arguments)
 
     call("members", c_number("members", members, SIZE))
-    call("policy", int(PoolPolicy(policy)))
+    call("policy", c_enum("policy", PoolPolicy, policy))
     if client_id_prefix is not None:
         call("client_id_prefix", c_text("client_id_prefix", client_id_prefix))
     delay = milliseconds("unhealthy_after", unhealthy_after)
     call("failover", delay, int(bool(move_early)))
     if loop is not None:
-        call("loop", shared_pointer("loop", loop, "Loop"))
+        call("loop", instance("loop", "Loop", loop).pointer)

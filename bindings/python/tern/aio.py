@@ -9,8 +9,8 @@ import asyncio
 import contextlib
 import ctypes
 import weakref
-from collections import deque
 from asyncio import Future, _get_running_loop
+from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Generator, Iterable, Sequence
 from typing import (
     TYPE_CHECKING,
@@ -21,13 +21,13 @@ from typing import (
 )
 
 from ._aio_batch import Batch, BatchItem
-from ._apply import U32, flags_of, milliseconds
-from ._base import ClientBase, PublicationBase
+from ._base import ClientBase, PublicationBase, in_batches
+from ._check import LARGEST, QOS, U32, as_bytes, c_number, flags_of, milliseconds
 from ._core import TokenResult
 from ._ffi import c, held
 from ._reader import Reader
 from .errors import ClosedError, OutboxFullError, TimeoutError, make_error
-from .message import Message, OutgoingMessage, Payload, Properties, as_bytes
+from .message import Message, OutgoingMessage, Payload, Properties
 from .options import Options
 from .outcomes import GOOD, Key, Settled
 from .requests import (
@@ -161,11 +161,12 @@ class Client(ClientBase):
     async def disconnect(self, reason_code: int = 0) -> None:
         """Disconnects and stops reconnecting; connect() may follow."""
         self._connects = False
-        await self._done(held.tern_client_disconnect, reason_code)
+        code = c_number("reason_code", reason_code, 255)
+        await self._done(held.tern_client_disconnect, code)
 
     async def reconnect(self, quiesce: float = 1.0) -> None:
         """Connects anew without losing anything, with the options of now."""
-        await self._done(held.tern_client_reconnect, round(quiesce * 1000))
+        await self._done(held.tern_client_reconnect, milliseconds("quiesce", quiesce))
 
     async def flush(self) -> None:
         """Waits until every message published before has its outcome."""
@@ -177,7 +178,7 @@ class Client(ClientBase):
         None: as long as it takes. Cancelled, it goes on, and another close() waits for it.
         """
         limit = milliseconds("timeout", timeout, U32)
-        if self._loop is None:
+        if self._loop is None or self._loop.is_closed():
             self._core.closed = True
             held.tern_client_close(self._core.handle, 0, 0, None)
             return
@@ -195,8 +196,12 @@ class Client(ClientBase):
         self._reader.stop()
         while self._receivers:
             self._wake_receiver()
+        if self._question is not None:
+            self._question.close()
 
     async def __aenter__(self) -> Client:
+        self._check_open()
+        self._attach()
         try:
             return self if self._connects else await self.connect()
         except BaseException:
@@ -231,7 +236,7 @@ class Client(ClientBase):
             return self._publish_in_loop(
                 topic, payload, qos, retain, properties, compress, lose_properties
             )
-        core, message_id = self._core, 0
+        core, message_id, bits = self._core, 0, QOS.get(qos)
         publishing = Publishing(loop=loop)
         try:
             if (
@@ -239,14 +244,15 @@ class Client(ClientBase):
                 and properties is None
                 and compress is None
                 and not retain
-                and qos in (0, 1, 2)
+                and bits is not None
                 and not lose_properties
                 and not self._delayed
+                and len(payload) <= LARGEST
             ):  # by far the most
                 raw = core.topics.get(topic) or core.topic(topic)
-                message_id = core.put(core.feed, raw, payload, len(payload), qos)
+                message_id = core.put(core.feed, raw, payload, len(payload), bits)
             if message_id > 0:
-                self._follow(publishing, message_id, qos)
+                self._follow(publishing, message_id, bits)
             else:
                 flags = flags_of(qos, retain, compress, lose_properties)
                 self._publish_when_room(publishing, topic, as_bytes(payload), flags, properties)
@@ -268,9 +274,9 @@ class Client(ClientBase):
             lose_properties=lose_properties,
         )
 
-    def _follow(self, publishing: Publishing, message_id: int, qos: int) -> None:
+    def _follow(self, publishing: Publishing, message_id: int, qos: Optional[int]) -> None:
         """A message was accepted just now."""
-        if qos != 0:
+        if qos:
             publishing.publication = Publication(self, message_id)
             # Nobody read since, so it has not ended.
             self._core.settled.waiters[message_id] = [publishing.settle]
@@ -326,19 +332,19 @@ class Client(ClientBase):
 
         Raises OutboxFullError where there is no room.
         """
-        core = self._core
+        core, bits = self._core, QOS.get(qos)
         if payload.__class__ is not bytes:
             payload = as_bytes(payload)
         if (
             properties is None
             and compress is None
             and not retain
-            and qos in (0, 1, 2)
+            and bits is not None
             and not lose_properties
+            and len(payload) <= LARGEST
         ):
-            result = core.put(
-                core.feed, core.topics.get(topic) or core.topic(topic), payload, len(payload), qos
-            )
+            raw = core.topics.get(topic) or core.topic(topic)
+            result = core.put(core.feed, raw, payload, len(payload), bits)
             if result > 0:
                 return Publication(self, result)
         return Publication(
@@ -356,26 +362,26 @@ class Client(ClientBase):
         It waits for room where the outbox is full; flush() waits for the outcomes.
         """
         ids: list[int] = []
-        batch: list[tuple[str, Payload]] = []
-        for message in messages:
-            batch.append(message)
-            if len(batch) == 1000:
+        try:
+            for batch in in_batches(messages):
                 await self._publish_batch(batch, qos, retain, ids)
-                batch = []
-        await self._publish_batch(batch, qos, retain, ids)
+        except Exception as error:
+            error.accepted = ids  # type: ignore[attr-defined]
+            raise
         return ids
 
     async def _publish_batch(
         self, batch: list[tuple[str, Payload]], qos: int, retain: bool, ids: list[int]
     ) -> None:
         while batch:
-            accepted, rc = self._core.publish_many(batch, qos, retain)
+            accepted, error = self._core.publish_many(batch, qos, retain)
             ids += accepted
             batch = batch[len(accepted) :]
-            if rc == c.TERN_E_OUTBOX_FULL:
+            if isinstance(error, OutboxFullError):
                 await self._room()
+            elif error is not None:
+                raise error
             else:
-                self._core.check(rc)
                 await asyncio.sleep(0)
 
     def publish_unit(self, messages: Sequence[OutgoingMessage]) -> list[Publication]:

@@ -12,10 +12,10 @@ import weakref
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
-from ._apply import Handle, apply_connection, c_text, milliseconds
+from ._apply import Handle, apply_connection
+from ._check import as_bytes, c_text, milliseconds, refuse
 from ._ffi import c, callbacks, held, text
 from .errors import StateError, make_error
-from .message import as_bytes
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .options import Options
 
 Credentials = tuple[Optional[str], Union[str, bytes, None]]
+SOONEST = 10  # ms until a handler that postponed is asked again, at least
 AGAIN = 0.25  # seconds until the application is asked again that raised, first
 MOST = 30.0
 LONG = 3600.0  # a wait that is ended by hand
@@ -94,8 +95,8 @@ class Attempt:
         self._check(held.tern_attempt_set_hint(self._handle, c_text("hint", hint)))
 
     def postpone(self, seconds: float) -> None:
-        """Does not connect now: the handler is asked again after so many seconds."""
-        delay = milliseconds("seconds", seconds)
+        """Does not connect now: the handler is asked again after so many seconds, 0.01 at least."""
+        delay = max(SOONEST, milliseconds("seconds", seconds))
         self._check(held.tern_attempt_postpone(self._handle, delay))
 
     def stop(self, reason: Optional[str] = None) -> None:
@@ -115,6 +116,13 @@ class Question:
         self._answer: Any = None
         self._task: Optional[asyncio.Task[None]] = None
         self._failures = 0
+        self._closed = False
+
+    def close(self) -> None:
+        """The client is closed: nobody wants the answer any more."""
+        self._closed = True
+        if self._task is not None:
+            self._task.cancel()
 
     @property
     def delay(self) -> float:
@@ -164,7 +172,9 @@ class Question:
         try:
             fetched = await answer
             _check_answer(fetched)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if self._closed:
+                return
             self.failed(error)
             loop = asyncio.get_running_loop()
             loop.call_later(_retry_delay(self._failures), _retry, self._client)
@@ -174,8 +184,8 @@ class Question:
 
 
 def _check_answer(answer: Any) -> None:
-    if answer is None:
-        raise TypeError("the function that was asked for credentials returned None")
+    if not isinstance(answer, tuple) or len(answer) < 2:
+        refuse("credentials", "the function has to return a tuple", answer)
 
 
 def _retry(reference: weakref.ref[ClientBase]) -> None:

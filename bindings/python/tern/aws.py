@@ -12,12 +12,11 @@ import weakref
 from collections.abc import Awaitable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Union
 
-from ._apply import c_number, c_text, set_option
+from ._check import as_bytes, c_number, c_text, set_option
 from ._ffi import c, callbacks, held
 from .attempt import Question
 from .enums import OutboxPolicy
 from .errors import make_error
-from .message import as_bytes
 
 if TYPE_CHECKING:
     from .options import PathLike

@@ -13,15 +13,16 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from . import _azure
-from ._apply import U32, apply_client, apply_connection, c_number, c_text, flags_of, set_option
+from ._apply import apply_client, apply_connection
 from ._azure import Ending, Method, Response, Telemetry, properties_handle
+from ._check import U32, as_bytes, c_number, c_text, flags_of, milliseconds, set_option
 from ._core import Gate
 from ._ffi import c, held, lib
 from ._foreign import Foreign, check_options, waited
 from .enums import OutboxPolicy
 from .errors import ClosedError, TimeoutError, make_error
 from .event import Event
-from .message import Message, Payload, as_bytes
+from .message import Message, Payload
 from .options import Options
 from .requests import failure_of
 
@@ -113,7 +114,7 @@ class Device(Foreign):
         self._handlers: dict[str, Any] = {}
         self._through = _Through(self)
         check_options(options, _NOT_HERE)
-        if OutboxPolicy(options.get("outbox_policy", 0)) == OutboxPolicy.BLOCK:
+        if options.get("outbox_policy") == OutboxPolicy.BLOCK:
             raise ValueError("outbox_policy: a device's outbox does not block")
         self._manual = options.get("ack") == "manual"
         check_connection_string(connection_string)
@@ -223,6 +224,7 @@ class Device(Foreign):
             if self._closed:
                 return
             self._check_no_callback("close")
+            milliseconds("timeout", timeout)
             self._closed = True
         rc = waited(lambda ms: lib.tern_client_close_wait(self._client, ms), timeout)
         if rc not in (0, c.TERN_E_CLOSED, c.TERN_E_TIMEOUT, c.TERN_E_FORKED):

@@ -14,14 +14,15 @@ import weakref
 from types import TracebackType
 from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
 
-from ._apply import SIZE, U32, c_number, c_text, flags_of, make_message, milliseconds, set_option
+from ._apply import make_message
 from ._base import ClientBase, PublicationBase
 from ._borrowed import read_message
+from ._check import SIZE, U32, as_bytes, c_number, c_text, flags_of, milliseconds, set_option
 from ._ffi import c, callbacks, held, lib
 from .client import Client
 from .enums import Cause, Outcome
 from .errors import ClosedError, make_error
-from .message import Message, Payload, as_bytes
+from .message import Message, Payload
 from .outcomes import GOOD, Delivery, Key, Settled
 from .requests import outcome_error
 
@@ -29,6 +30,7 @@ Self = TypeVar("Self", bound="BatchBase")
 
 # ---- collecting ----
 
+SMALL = 64 << 10  # bytes that are written so fast that other threads may wait
 _numbers = itertools.count(1)
 _batches: weakref.WeakValueDictionary[int, BatchBase] = weakref.WeakValueDictionary()
 
@@ -144,7 +146,8 @@ class BatchBase:
             raise ClosedError(c.TERN_E_CLOSED)
         number = ctypes.c_uint64()
         flags = flags_of(qos, False)
-        rc = self._add(self._handle, name, raw, len(raw), flags, ctypes.byref(number))
+        add = self._add if len(raw) <= SMALL else lib.tern_batch_add
+        rc = add(self._handle, name, raw, len(raw), flags, ctypes.byref(number))
         self._check(rc, "batch")
         return number.value
 

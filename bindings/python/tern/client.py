@@ -22,20 +22,19 @@ from typing import (
     Union,
 )
 
-from ._apply import U32, flags_of, milliseconds
-from ._base import ClientBase, PublicationBase
-from ._core import Core, Gate, TokenResult
+from ._base import ClientBase, PublicationBase, in_batches
+from ._check import LARGEST, QOS, U32, as_bytes, c_number, flags_of, milliseconds
+from ._core import ENDS, Core, Gate, TokenResult, report
 from ._ffi import c, held
 from .enums import OutboxPolicy
 from .errors import (
     ClosedError,
     OutboxFullError,
-    TernError,
     TimeoutError,
     WouldDeadlockError,
     make_error,
 )
-from .message import Message, OutgoingMessage, Payload, Properties, as_bytes
+from .message import Message, OutgoingMessage, Payload, Properties
 from .options import Options
 from .outcomes import GOOD, Key, Settled
 from .requests import (
@@ -89,8 +88,7 @@ class Client(ClientBase):
         self._receivers: deque[Gate] = deque()
         self._room = threading.Event()
         self._room.set()
-        policy = options.get("outbox_policy", OutboxPolicy.REJECT)
-        self._block = OutboxPolicy(policy) == OutboxPolicy.BLOCK
+        self._block = options.get("outbox_policy") == OutboxPolicy.BLOCK
         super().__init__(servers, options)
         self._thread = threading.Thread(
             target=_pump, args=(self._core, weakref.ref(self)), name="tern", daemon=True
@@ -131,13 +129,16 @@ class Client(ClientBase):
         """
         self._connects = False
         self._expect(
-            self._wait_token(timeout, held.tern_client_disconnect, reason_code), "disconnect"
+            self._wait_token(
+                timeout, held.tern_client_disconnect, c_number("reason_code", reason_code, 255)
+            ),
+            "disconnect",
         )
 
     def reconnect(self, quiesce: float = 1.0, timeout: Optional[float] = 10.0) -> None:
         """Connects anew without losing anything, with the options of now."""
         self._expect(
-            self._wait_token(timeout, held.tern_client_reconnect, round(quiesce * 1000)),
+            self._wait_token(timeout, held.tern_client_reconnect, milliseconds("quiesce", quiesce)),
             "reconnect",
         )
 
@@ -165,6 +166,7 @@ class Client(ClientBase):
             self._wake_receiver()
 
     def __enter__(self) -> Client:
+        self._check_open()
         try:
             return self if self._connects else self.connect()
         except BaseException:
@@ -192,19 +194,19 @@ class Client(ClientBase):
         Raises OutboxFullError where there is no room (with OutboxPolicy.BLOCK: after
         block_timeout), and UsageError for what is no topic. (MQTT 5 section 3.3)
         """
-        core = self._core
+        core, bits = self._core, QOS.get(qos)
         if payload.__class__ is not bytes:
             payload = as_bytes(payload)
         if (
             properties is None
             and compress is None
             and not retain
-            and qos in (0, 1, 2)
+            and bits is not None
             and not lose_properties
+            and len(payload) <= LARGEST
         ):
-            result = core.put(
-                core.feed, core.topics.get(topic) or core.topic(topic), payload, len(payload), qos
-            )
+            raw = core.topics.get(topic) or core.topic(topic)
+            result = core.put(core.feed, raw, payload, len(payload), bits)
             if result > 0:
                 return Publication(self, result)
         flags = flags_of(qos, retain, compress, lose_properties)
@@ -243,34 +245,26 @@ class Client(ClientBase):
         are the ids of those before it.
         """
         ids: list[int] = []
-        batch: list[tuple[str, Payload]] = []
-        for message in messages:
-            batch.append(message)
-            if len(batch) == 1000:
+        try:
+            for batch in in_batches(messages):
                 self._publish_batch(batch, qos, retain, ids)
-                batch = []
-        if batch:
-            self._publish_batch(batch, qos, retain, ids)
+        except Exception as error:
+            error.accepted = ids  # type: ignore[attr-defined]
+            raise
         return ids
 
     def _publish_batch(
         self, batch: list[tuple[str, Payload]], qos: int, retain: bool, ids: list[int]
     ) -> None:
         while batch:
-            accepted, rc = self._core.publish_many(batch, qos, retain)
+            accepted, error = self._core.publish_many(batch, qos, retain)
             ids += accepted
             batch = batch[len(accepted) :]
-            if rc == 0:
-                return
-            try:
-                if rc == c.TERN_E_OUTBOX_FULL and self._block:
-                    first, flags = batch.pop(0), flags_of(qos, retain)
-                    ids.append(self._when_room(lambda: self._core.publish(*first, flags, None)))
-                else:
-                    self._core.check(rc)
-            except TernError as error:
-                error.accepted = ids
-                raise
+            if isinstance(error, OutboxFullError) and self._block:
+                first, flags = batch.pop(0), flags_of(qos, retain)
+                ids.append(self._when_room(lambda: self._core.publish(*first, flags, None)))
+            elif error is not None:
+                raise error
 
     def publish_unit(self, messages: Sequence[OutgoingMessage]) -> list[Publication]:
         """Publishes 1 to 16 messages as a unit: next to each other, and where one is not sent, none.
@@ -383,6 +377,8 @@ class Client(ClientBase):
         In a callback that is this very thread: it goes on with all but messages.
         """
         if threading.current_thread() is not self._thread:
+            if not self._thread.is_alive():  # it is the parent's, in the child of a fork
+                raise ClosedError(c.TERN_E_CLOSED)
             self._waiting += 1
             self._room.set()
             try:
@@ -436,9 +432,11 @@ def _pump(core: Core, owner: weakref.ref[Client]) -> None:
         if room is not None and not room.is_set() and not waiting:
             room.wait(0.05)
             continue
-        rc = core.read(1000)
-        if rc in (c.TERN_E_CLOSED, c.TERN_E_FORKED, c.TERN_E_INVALID, c.TERN_E_STATE):
-            return
+        try:
+            if core.read(1000) in ENDS:
+                return
+        except BaseException as error:  # none of a callback's, which go to on_error
+            report(error, "the thread of a tern.Client")
 
 
 def _abandon(core: Core) -> None:
@@ -457,7 +455,7 @@ def _close_all() -> None:
 def _forked() -> None:
     """In the child of a fork: its clients are the parent's."""
     for client in list(_LIVE):
-        client._core.closed = True
+        client._core.forked()
 
 
 atexit.register(_close_all)

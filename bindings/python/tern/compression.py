@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Awaitable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Optional, Union, overload
 
-from ._apply import SIZE, U32, c_number, c_text, set_option
+from ._check import SIZE, U32, c_enum, c_flag, c_number, c_string, c_text, set_option
 from ._ffi import held
 from .enums import CompressionForm, Decompression, Encoding
 from .errors import make_error
@@ -61,19 +61,21 @@ class Compression:
         """
         self.pointer = self._make()
         """The tern_compression of C, which lives as long as this."""
-        self.form = CompressionForm(form)
-        self._set("encoding", "set_default", int(Encoding(encoding)))
+        self.form = CompressionForm(c_enum("form", CompressionForm, form))
+        self._set("encoding", "set_default", c_enum("encoding", Encoding, encoding))
         for filter, rule in filters.items() if isinstance(filters, Mapping) else filters:
-            self._set("filters", "add_filter", c_text("filters", filter), int(Encoding(rule)))
+            number = c_enum("filters", Encoding, rule)
+            self._set("filters", "add_filter", c_string("filters", filter), number)
         self._set("threshold", "set_threshold", c_number("threshold", threshold, SIZE))
         self._set("level", "set_level", c_number("level", level, 9))
         gain = c_number("minimal_gain", minimal_gain, 99)
         self._set("minimal_gain", "set_minimal_gain", gain)
         self._set("form", "set_form", int(self.form))
-        self._set("decompression", "set_decompression", int(Decompression(decompression)))
+        number = c_enum("decompression", Decompression, decompression)
+        self._set("decompression", "set_decompression", number)
         limits = c_number("max_bytes", max_bytes, SIZE), c_number("max_ratio", max_ratio, U32)
         self._set("max_bytes, max_ratio", "set_limits", *limits)
-        self._set("deliver_meta", "set_deliver_meta", int(bool(deliver_meta)))
+        self._set("deliver_meta", "set_deliver_meta", c_flag("deliver_meta", deliver_meta))
 
     def _make(self) -> ctypes.c_void_p:
         handle = ctypes.c_void_p()

@@ -9,7 +9,7 @@ import ctypes
 import weakref
 from typing import Optional
 
-from ._apply import U32, c_number
+from ._check import U32, c_enum, c_number
 from ._ffi import held, lib
 from .enums import Poller
 from .errors import make_error
@@ -40,7 +40,7 @@ class Loop:
         """
         handle = ctypes.c_void_p()
         count = c_number("dispatchers", dispatchers, U32)
-        rc = held.tern_loop_new(ctypes.byref(handle), count, int(Poller(poller)))
+        rc = held.tern_loop_new(ctypes.byref(handle), count, c_enum("poller", Poller, poller))
         if rc != 0:
             raise make_error(rc, f"loop: {held.tern_strerror(rc).decode()}")
         self.pointer = handle

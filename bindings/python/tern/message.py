@@ -165,16 +165,3 @@ class Message:
     def __repr__(self) -> str:
         kept = " retained" if self.retain else ""
         return f"<tern.Message {self.topic!r} qos={self.qos}{kept} {len(self.payload)} bytes>"
-
-
-def as_bytes(payload: Payload, what: str = "payload") -> bytes:
-    """A payload's bytes: text is encoded, any buffer is copied."""
-    if isinstance(payload, bytes):
-        return payload
-    if isinstance(payload, str):
-        return payload.encode()
-    try:
-        return bytes(memoryview(payload))
-    except TypeError:
-        name = type(payload).__name__
-        raise TypeError(f"{what}: str or a bytes-like object is needed, not {name}") from None

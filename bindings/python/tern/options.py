@@ -63,7 +63,7 @@ class TLS:
     key_file: Optional[PathLike] = None
     certificate: Union[str, bytes, None] = None
     """The same as PEM text; needs `key`."""
-    key: Union[str, bytes, None] = None
+    key: Union[str, bytes, None] = field(default=None, repr=False)
     key_password: Optional[str] = field(default=None, repr=False)
     key_uri: Optional[str] = None
     """Where an OpenSSL provider finds the key ("pkcs11:...")."""

@@ -41,7 +41,7 @@ class Settled:
     LARGEST = 8192
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self.forked()
         self._firsts: list[int] = []
         self._lasts: list[int] = []
         self._keys: list[Key] = []
@@ -49,6 +49,11 @@ class Settled:
         """Called when their message ends. Where nobody else reads meanwhile, those of a message just
         published may be put in place by hand."""
         self._forgotten = 0  # no id up to it is known any more
+
+    def forked(self) -> None:
+        """Makes its lock, anew in the child of a fork. What signal handlers ask may be asked in the
+        middle of its thread's asking."""
+        self._lock = threading.RLock()
 
     def add(self, first: int, last: int, key: Key) -> None:
         """A range has its outcome; who waits for one of its messages is called."""
@@ -117,9 +122,9 @@ class Settled:
         elif joins_right:
             firsts[at] = first
         else:
-            firsts.insert(at, first)
-            lasts.insert(at, last)
             keys.insert(at, key)
+            lasts.insert(at, last)
+            firsts.insert(at, first)  # last: who asks in the middle finds what was there before
             if len(keys) > self.LARGEST:
                 self._shrink()
 

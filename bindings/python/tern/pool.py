@@ -12,18 +12,10 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from ._apply import (
-    SIZE,
-    Handle,
-    apply_client,
-    apply_connection,
-    c_number,
-    c_text,
-    flags_of,
-    make_message,
-)
+from ._apply import Handle, apply_client, apply_connection, make_message
 from ._base import Handler, PublicationBase
 from ._borrowed import read_message
+from ._check import SIZE, as_bytes, c_number, c_string, c_text, flags_of, milliseconds, refuse
 from ._core import Gate
 from ._ffi import c, held, lib
 from ._foreign import SHIFT, Foreign, check_options, waited
@@ -31,7 +23,7 @@ from ._pool import NOT_HERE, Member, on_delivery, on_event, on_message, on_timer
 from .enums import Cause, OutboxPolicy, Outcome, PoolPolicy
 from .errors import ClosedError, OutboxFullError, StateError, TimeoutError, make_error
 from .event import Event
-from .message import Payload, Properties, as_bytes
+from .message import Payload, Properties
 from .options import Options
 from .outcomes import GOOD, Delivery, Key, Settled
 from .requests import outcome_error, subscribe_flags
@@ -122,7 +114,7 @@ class Pool(Foreign):
         check_options(options, NOT_HERE)
         self._options: dict[str, Any] = dict(options)
         self._manual = options.get("ack") == "manual"
-        self._block = OutboxPolicy(options.get("outbox_policy", 0)) == OutboxPolicy.BLOCK
+        self._block = options.get("outbox_policy") == OutboxPolicy.BLOCK
         # Compressing takes time, in which other threads may run.
         self._library = held if options.get("compression") is None else lib
         self._room = threading.Condition()
@@ -227,6 +219,7 @@ class Pool(Foreign):
             if self._closed:
                 return
             self._check_no_callback("close")
+            milliseconds("timeout", timeout)
             self._closed = True
         rc = waited(lambda ms: lib.tern_pool_close_wait(self._handle, ms), timeout)
         if rc not in (0, c.TERN_E_CLOSED, c.TERN_E_TIMEOUT, c.TERN_E_FORKED):
@@ -263,8 +256,9 @@ class Pool(Foreign):
         self._check_open()
         raw = as_bytes(payload)
         flags = flags_of(qos, retain, compress, lose_properties)
-        name = c_text("topic", topic)
-        assert name is not None
+        if not isinstance(topic, str):
+            refuse("topic", "str is needed", topic)
+        name = c_string("topic", topic)
         timeout = self._options.get("block_timeout")
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
@@ -319,7 +313,7 @@ class Pool(Foreign):
         if not self._handlers and self.on_message is None:
             raise StateError(c.TERN_E_STATE, "subscribe: set a handler first; see on()")
         text, bits, shared = (
-            c_text("filter", filter),
+            c_string("filter", filter),
             subscribe_flags(qos, flags),
             c_text("group", group),
         )
@@ -367,6 +361,8 @@ class Pool(Foreign):
         text = c_text("filter", filter)
         with self._lock:
             used, known = self._handlers, self._filters.get(filter)
+            if handler is None and known is None:
+                return
             number = known or next(n for n in range(1, len(used) + 2) if n not in used)
             callback = on_message if handler is not None else None
             self._check(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Optional, Union
 
-from ._apply import c_text, set_option
+from ._check import c_number, c_pairs, c_string, flags_of, set_option
 from ._core import TokenResult
 from ._ffi import c, held
 from .enums import Cause, Outcome
@@ -41,7 +41,7 @@ class Subscribe:
 
 def subscribe_flags(qos: int, wanted: Mapping[str, bool]) -> int:
     """The flags of a subscription. Raises TypeError for a name that is none."""
-    flags = qos
+    flags = flags_of(qos, False)
     for name, value in wanted.items():
         if name not in _FLAGS:
             raise TypeError(f"unknown flag: {name}")
@@ -71,19 +71,14 @@ def subscription(
                 )
             else:
                 text, bits = one, subscribe_flags(qos, flags)
-            rc = held.tern_subscription_add(handle, c_text("filter", text), bits)
+            rc = held.tern_subscription_add(handle, c_string("filter", text), bits)
             if rc != 0:
                 raise make_error(rc, f"filter {text!r}: {held.tern_strerror(rc).decode()}")
-        if identifier:
-            set_option("identifier", "tern_subscription_set_identifier", handle, identifier)
-        for name, value in user_properties:
-            set_option(
-                "user_properties",
-                "tern_subscription_add_user_property",
-                handle,
-                c_text("name", name),
-                c_text("value", value),
-            )
+        number = c_number("identifier", identifier, 268435455)
+        if number:
+            set_option("identifier", "tern_subscription_set_identifier", handle, number)
+        for pair in c_pairs("user_properties", user_properties):
+            set_option("user_properties", "tern_subscription_add_user_property", handle, *pair)
         yield handle
     finally:
         held.tern_subscription_free(handle)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -74,9 +75,20 @@ class Broker:
     def stop(self) -> None:
         """Ends it, as a service is ended, and waits until it is gone."""
         if self._process is not None:
+            self.resume()
             self._process.terminate()
             self._process.wait(10)
             self._process = None
+
+    def pause(self) -> None:
+        """It does nothing until resume(), and its connections stay."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """It goes on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def restart(self) -> None:
         """Ends it and starts it again."""

@@ -480,10 +480,12 @@ def test_another_loop_is_refused_by_every_call(broker, topic):
         lambda: client.publish(topic, "x", qos=1),
         client.flush,
         client.receive,
-        client.close,
+        client.__aenter__,
     ):
         with pytest.raises(RuntimeError, match="another event loop"):
             run(call())
+    run(client.close())  # the other loop is gone, so there is nobody to wait
+    assert wait_until(lambda: not client.connected)
 
 
 def test_handlers_and_errors(broker, topic):

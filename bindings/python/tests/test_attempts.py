@@ -8,6 +8,7 @@ import gc
 import queue
 import subprocess
 import threading
+import time
 import weakref
 
 import pytest
@@ -49,7 +50,7 @@ def test_credentials_are_asked_for_before_each_attempt(guarded, topic):
     client.on_error = errors.append
     with client:
         assert [type(error) for error in errors] == [ZeroDivisionError, TypeError]
-        assert "returned None" in str(errors[1])
+        assert "not NoneType" in str(errors[1])
         assert asked[:4] == ["tern"] * 4
         client.publish(topic, "x", qos=1).wait(PATIENCE)
         client.reconnect(timeout=PATIENCE)
@@ -150,6 +151,48 @@ def test_what_an_attempt_handler_may_not_do(broker, topic):
         with pytest.raises(tern.StateError, match="its handler has returned"):
             call()
     client.close()
+
+
+def test_credentials_whose_task_is_cancelled_are_asked_for_again(broker):
+    """Somebody else's cancellation is an error like others; the client's own end is none."""
+    asked, errors = [], []
+
+    async def credentials():
+        asked.append(1)
+        if len(asked) == 1:
+            raise asyncio.CancelledError
+        if len(asked) == 3:
+            await asyncio.Event().wait()
+        return "me", "secret"
+
+    async def main():
+        client = tern.aio.Client(broker.url, credentials=credentials, **QUICK)
+        client.on_error = errors.append
+        async with client:
+            assert [type(error) for error in errors] == [asyncio.CancelledError]
+            await client.disconnect()
+            with pytest.raises(tern.TimeoutError):
+                await client.connect(0.2)
+            task = client._question._task
+        await asyncio.sleep(0)
+        assert task.done() and len(errors) == 1
+
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
+
+
+def test_who_postpones_by_nothing_is_not_asked_on_and_on(broker):
+    """There is a smallest delay, so that a handler which always does takes no processor."""
+    asked, client = [], tern.Client(broker.url)
+
+    def on_attempt(attempt):
+        asked.append(time.monotonic())
+        attempt.postpone(0)
+
+    client.on_attempt = on_attempt
+    client.connect(0)
+    assert wait_until(lambda: len(asked) > 10)
+    client.close(0)
+    assert asked[10] - asked[0] >= 0.09
 
 
 def test_nobody_keeps_a_client_that_asks(broker):

@@ -116,7 +116,8 @@ def test_units(own_broker, topic):
         client.flush(PATIENCE)
         assert [one.outcome.name for one in sent] == ["DELIVERED", "DELIVERED", "SENT"]
         got = [client.receive(PATIENCE) for _ in range(3)]
-        assert [one.text for one in got] == ["1", "2", "3"] and got[1].properties == named.properties
+        assert [one.text for one in got] == ["1", "2", "3"]
+        assert got[1].properties == named.properties
         own_broker.stop()
         client.publish_unit(unit("4", "5", "6"))
         with pytest.raises(tern.OutboxFullError):
@@ -471,11 +472,166 @@ def test_callbacks_are_no_coroutine_functions(client, topic):
     assert isinstance(errors.get(timeout=PATIENCE), TypeError)
 
 
+def test_waits_in_callbacks_last_as_long_as_they_may(own_broker, topic):
+    """Also while the broker says nothing at all."""
+    with tern.Client(own_broker.url, **QUICK) as client:
+        result = queue.Queue()
+
+        def on_message(_message):
+            own_broker.pause()
+            threading.Timer(0.3, own_broker.resume).start()
+            result.put(client.publish(topic + "/2", "x", qos=1).wait(PATIENCE).outcome)
+
+        client.on_message = on_message
+        client.subscribe(topic)
+        client.publish(topic, "x")
+        assert result.get(timeout=PATIENCE) == tern.Outcome.DELIVERED
+
+
+def test_logging_that_raises_ends_nothing(broker, caplog):
+    class Filter(logging.Filter):
+        def filter(self, record):
+            raise ZeroDivisionError
+
+    caplog.set_level(logging.INFO, "tern")
+    one, errors = Filter(), queue.Queue()
+    logging.getLogger("tern").addFilter(one)
+    try:
+        client = tern.Client(broker.url, log_level=tern.LogLevel.INFO)
+        client.on_error = errors.put
+        with client:
+            client.publish("a", "x", qos=1).wait(PATIENCE)
+        assert isinstance(errors.get(timeout=PATIENCE), ZeroDivisionError)
+    finally:
+        logging.getLogger("tern").removeFilter(one)
+
+
+def test_what_nobody_takes_is_logged_once(client, topic, caplog):
+    """A client with handlers for other topics alone drops it, until receive() was called."""
+    client.set_handler(topic + "/other", print)
+    client.subscribe(topic, qos=1)
+    for _ in range(2):
+        client.publish(topic, "x", qos=1).wait(PATIENCE)
+    assert wait_until(lambda: topic in caplog.text) and len(caplog.records) == 1
+    with pytest.raises(tern.TimeoutError):
+        client.receive(0)
+    client.publish(topic, "kept", qos=1)
+    assert client.receive(PATIENCE).text == "kept"
+
+
+def test_messages_of_a_removed_handler_go_to_no_other(client, broker, topic):
+    """Those of the same batch are for on_message."""
+    got, wrong, rest = [], [], []
+
+    def first(message):
+        got.append(message)
+        if len(got) == 1:
+            assert wait_until(lambda: client.statistics["messages_received"] == 100)
+        if len(got) == 2:
+            client.set_handler(topic + "/a/#", None)
+            client.set_handler(topic + "/b/#", wrong.append)
+
+    client.set_handler(topic + "/a/#", first)
+    client.on_message = rest.append
+    client.subscribe(topic + "/#", qos=1)
+    with tern.Client(broker.url) as writer:
+        writer.publish_many([(f"{topic}/a/{number}", "") for number in range(100)], qos=1)
+    assert wait_until(lambda: len(got) + len(rest) == 100)
+    assert not wrong and len(got) == 2
+
+
+def test_many_tells_what_was_accepted_whatever_comes_next(client):
+    def raising():
+        yield from [("a", "x")] * 1500
+        raise ZeroDivisionError
+
+    for messages, error in (
+        ([("a", "x")] * 1500 + [("a", None)], TypeError),
+        ([("a", "x")] * 5 + [("a\0", "x"), ("a", "x")], tern.UsageError),
+        ([("a", "x")] * 5 + [(b"a", "x")], TypeError),
+        ([("a", "x")] * 5 + [("a", "\ud800")], ValueError),
+        (raising(), ZeroDivisionError),
+    ):
+        before = client.statistics["messages_published"]
+        with pytest.raises(error) as caught:
+            client.publish_many(messages, qos=1)
+        accepted = client.statistics["messages_published"] - before
+        assert len(caught.value.accepted) == accepted and accepted in (5, 1500)
+
+
+def test_signal_handlers_may_ask(client, alarm):
+    """In the middle of the same question, too."""
+    publication, asked = client.publish("a", "x", qos=1).wait(PATIENCE), []
+
+    def ask(*_):
+        asked.append(publication.outcome)
+        signal.setitimer(signal.ITIMER_REAL, 0.0001)
+
+    alarm(0.0001, ask)
+    while len(asked) < 500:
+        assert publication.outcome == tern.Outcome.DELIVERED
+
+
+def test_kept_messages_keep_no_client(broker, topic):
+    client = tern.Client(broker.url, ack="manual").connect()
+    client.subscribe(topic, qos=1)
+    client.publish(topic, "x", qos=1)
+    message, gone = client.receive(PATIENCE), weakref.ref(client._core)
+    client.close()
+    del client
+    assert wait_until(lambda: gc.collect() is not None and gone() is None)
+    assert message.text == "x"
+    with pytest.raises(tern.ClosedError):
+        message.ack()
+
+
+def test_a_closed_client_is_not_entered(client):
+    client.close()
+    with pytest.raises(tern.ClosedError), client:
+        pass
+
+
+def test_a_payload_beyond_what_c_counts_is_refused(client):
+    """Its length is cut nowhere: not to 5 bytes."""
+    try:
+        payload = bytes(2**32 + 5)
+    except MemoryError:
+        pytest.skip("there is no memory for it")
+    with pytest.raises(tern.UsageError, match="too large"):
+        client.publish("a", payload, qos=1)
+
+
+def test_keys_are_not_shown():
+    assert "secret" not in repr(tern.TLS(certificate="x", key="secret", key_password="secret"))
+
+
 # ---- arguments ----
 
 WRONG_OPTIONS = [
     ({"client_id": "a\0b"}, ValueError),
     ({"first_server": -1}, ValueError),
+    ({"receive_limit": None}, TypeError),
+    ({"receive_limit": 0}, ValueError),
+    ({"block_timeout": "1"}, TypeError),
+    ({"credentials": "me"}, TypeError),
+    ({"tcp_no_delay": "no"}, TypeError),
+    ({"environment_proxy": None}, TypeError),
+    ({"will": "gone"}, TypeError),
+    ({"headers": "a: b"}, TypeError),
+    ({"headers": ["ab"]}, TypeError),
+    ({"connect_properties": {"a": 5}}, TypeError),
+    ({"drain_rate": True}, TypeError),
+    ({"drain_rate": float("inf")}, ValueError),
+    ({"tcp_keep_alive": (1, 2)}, ValueError),
+    ({"retry_delay": 5}, TypeError),
+    ({"version": True}, TypeError),
+    ({"session": 99}, ValueError),
+    ({"client_id": "\ud800"}, ValueError),
+    ({"tls": tern.TLS(verification=True)}, TypeError),
+    ({"tls": tern.TLS(minimum_version=1.2)}, TypeError),
+    ({"tls": tern.TLS(alpn="mqtt")}, TypeError),
+    ({"tls": tern.TLS(psk=("me", None))}, TypeError),
+    ({"tls": tern.TLS(resumption="no")}, TypeError),
     ({"loop": "loop"}, TypeError),
     ({"keep_alive": -1}, ValueError),
     ({"keep_alive": 70000}, ValueError),
@@ -533,7 +689,7 @@ WRONG_CALLS = [
     (lambda c: c.publish("a" * 65536, "x"), tern.UsageError),
     (lambda c: c.publish(5, "x"), (TypeError, AttributeError)),
     (lambda c: c.publish(b"a", "x"), (TypeError, AttributeError)),
-    (lambda c: c.publish("\ud800", "x"), UnicodeEncodeError),
+    (lambda c: c.publish("\ud800", "x"), ValueError),
     (lambda c: c.publish("a", "x", properties=tern.Properties(expiry=-1)), ValueError),
     (lambda c: c.publish("a", "x", properties=tern.Properties(content_type="a\0")), ValueError),
     (
@@ -542,7 +698,7 @@ WRONG_CALLS = [
     ),
     (lambda c: c.subscribe("a/#/b"), tern.UsageError),
     (lambda c: c.subscribe([]), tern.UsageError),
-    (lambda c: c.subscribe("a", qos=3), tern.UsageError),
+    (lambda c: c.subscribe("a", qos=3), ValueError),
     (lambda c: c.subscribe("a", colour=True), TypeError),
     (lambda c: c.subscribe(5), TypeError),
     (lambda c: c.subscribe("a", retained_if_new=True, retained_never=True), tern.UsageError),
@@ -553,6 +709,22 @@ WRONG_CALLS = [
     (lambda c: c.configure("nonsense"), tern.UsageError),
     (lambda c: c.publish_many([("a", 5)]), TypeError),
     (lambda c: c.publish_many([5]), TypeError),
+    (lambda c: c.publish(b"a", "x"), TypeError),
+    (lambda c: c.publish(None, "x"), TypeError),
+    (lambda c: c.publish("a", "x", properties={}), TypeError),
+    (lambda c: c.publish("a", properties=tern.Properties(correlation_data=5)), TypeError),
+    (lambda c: c.publish("a", properties=tern.Properties(user_properties=["ab"])), TypeError),
+    (lambda c: c.subscribe("a", qos=4), ValueError),
+    (lambda c: c.subscribe("a", qos=None), ValueError),
+    (lambda c: c.subscribe("a", identifier="x"), TypeError),
+    (lambda c: c.subscribe("a", identifier=2**32 + 1), ValueError),
+    (lambda c: c.subscribe([None]), TypeError),
+    (lambda c: c.set_handler("nul\0b", print), ValueError),
+    (lambda c: c.set_handler(5, print), TypeError),
+    (lambda c: c.disconnect("x"), TypeError),
+    (lambda c: c.disconnect(2**32), ValueError),
+    (lambda c: c.reconnect(float("inf")), ValueError),
+    (lambda c: c.configure(keepalive=5), TypeError),
     (lambda c: c.publish_unit([tern.OutgoingMessage("a", 5)]), TypeError),
     (lambda c: c.publish_unit([tern.OutgoingMessage("a", "x", 3)]), ValueError),
 ]
@@ -778,12 +950,20 @@ def test_fork(broker, topic):
     program = """
 import os, sys, tern
 client = tern.Client(sys.argv[1]).connect()
+done = client.publish(sys.argv[2], "x", qos=1).wait(10)
+pending = tern.Client("mqtt://127.0.0.1:1").publish(sys.argv[2], "x", qos=1)
 child = os.fork()
 if child == 0:
     try:
         client.publish(sys.argv[2], "x")
-    except tern.StateError as error:
+    except tern.ClosedError as error:
         print("child", error.name, flush=True)
+    for waiting in (lambda: pending.wait(), lambda: client.receive(), client.__enter__):
+        try:
+            waiting()
+        except tern.ClosedError:
+            pass
+    assert done.outcome == tern.Outcome.DELIVERED
     client.close()
     with tern.Client(sys.argv[1]) as own:
         own.publish(sys.argv[2], "x", qos=1).wait(10)
@@ -793,7 +973,7 @@ client.publish(sys.argv[2], "x", qos=1).wait(10)
 print("parent", flush=True)
 """
     done = run(program, broker.url, topic)
-    assert done.stdout == "child TERN_E_CLOSED\nparent\n", done.stdout + done.stderr
+    assert done.stdout == "child TERN_E_FORKED\nparent\n", done.stdout + done.stderr
 
 
 def test_memory_is_bounded(client, topic):

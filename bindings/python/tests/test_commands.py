@@ -45,6 +45,16 @@ def watcher(broker):
         yield one
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("command", ["pub -t a -l", "sub -t a -W 1", "doctor"])
+def test_standard_streams_may_be_closed(broker, command, closed):
+    """No socket or pipe is taken for one of them."""
+    line = f"exec {sys.executable} -X dev -m tern {command} {broker.url} {closed}"
+    done = subprocess.run(["sh", "-c", line], input=b"", capture_output=True, timeout=60)
+    assert done.returncode == (27 if command.startswith("sub") else 0), done
+    assert b"Traceback" not in done.stderr
+
+
 # ---- usage ----
 
 

@@ -167,7 +167,7 @@ def test_a_client_keeps_its_compression(broker, topic):
 WRONG = [
     ({"encoding": 7}, ValueError, "Encoding"),
     ({"filters": {"a/#/b": Encoding.GZIP}}, tern.UsageError, "filters"),
-    ({"filters": {"a": "gzip"}}, ValueError, "Encoding"),
+    ({"filters": {"a": "gzip"}}, TypeError, "Encoding"),
     ({"filters": {5: Encoding.GZIP}}, TypeError, "filters"),
     ({"filters": {"a\0": Encoding.GZIP}}, ValueError, "filters"),
     ({"threshold": -1}, ValueError, "threshold"),

@@ -5,6 +5,7 @@ SPDX-License-Identifier: Apache-2.0
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -25,8 +26,22 @@ Usage: python -m tern COMMAND [options]
 """
 
 
+def _open_standard_streams() -> None:
+    """Where one was closed by who called, files and sockets would get its number."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)
+
+
 def main(arguments: Sequence[str]) -> int:
     """Runs what the command line asks for; returns the exit status."""
+    _open_standard_streams()
     command, rest = (arguments[0], list(arguments[1:])) if arguments else ("", [])
     if command == "pub":
         from .pub import run
