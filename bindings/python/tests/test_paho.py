@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import logging
 import socket
@@ -422,6 +423,62 @@ os._exit(0)
     assert watcher.of("message")[0][0].payload == b"gone"
     watcher.client.disconnect()
     watcher.client.loop_stop()
+
+
+class FakeBroker:
+    """Accepts each connection in turn, notes its CONNECT, and may close it then."""
+
+    def __init__(self, connack: bytes = b"\x20\x02\x00\x00", closes: bool = False) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self.listener.getsockname()[1]
+        self.connects: list[bytes] = []
+        self.connections: list[socket.socket] = []
+        self._connack, self._closes = connack, closes
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection = self.listener.accept()[0]
+                self.connections.append(connection)
+                self.connects.append(connection.recv(4096))
+                connection.sendall(self._connack)
+                if self._closes:
+                    connection.close()
+
+    def __enter__(self) -> FakeBroker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for connection in self.connections:
+            connection.close()
+
+
+@pytest.mark.parametrize("protocol", [mqtt.MQTTv311, mqtt.MQTTv5])
+def test_a_message_of_more_than_16_mib(broker: Broker, topic: str, protocol: int) -> None:
+    story = Story(callback_api_version=V2, protocol=protocol)
+    story.client.connect("127.0.0.1", broker.port)
+    story.client.subscribe(topic, 1)
+    story.client.loop_start()
+    assert wait_until(lambda: story.has("subscribe"))
+    payload = bytes(17 << 20)
+    story.client.publish(topic, payload, 1)
+    assert wait_until(lambda: story.has("message")) and not story.has("disconnect")
+    assert story.of("message")[0][0].payload == payload
+    story.client.disconnect()
+    story.client.loop_stop()
+
+
+def test_a_clean_start_whose_session_lasts() -> None:
+    properties = Properties(PacketTypes.CONNECT)
+    properties.SessionExpiryInterval = 60
+    with FakeBroker(b"\x20\x03\x00\x00\x00") as fake:
+        client = mqtt.Client(V2, "id", protocol=mqtt.MQTTv5)
+        client.connect("127.0.0.1", fake.port, clean_start=True, properties=properties)
+        assert fake.connects[0][9] & 2 and b"\x11\0\0\0\x3c" in fake.connects[0]
+        client.disconnect()
 
 
 # ---- loops ----

@@ -20,6 +20,7 @@ from .enums import MQTTProtocolVersion
 from .properties import Properties
 
 MQTT_CLEAN_START_FIRST_ONLY = 3
+LARGEST_PACKET = 5 + 268435455  # MQTT has none that is larger
 Headers = Union[Mapping[str, str], Callable[[dict[str, str]], dict[str, str]]]
 
 
@@ -207,8 +208,10 @@ class Settings:
             return {"session": Session.PERSISTENT, "session_expiry": 0xFFFFFFFF}
         if self._clean_start == MQTT_CLEAN_START_FIRST_ONLY or not self._client_id:
             return {"session": Session.PROCESS, "session_expiry": expiry}
-        if self._clean_start:
-            return {"session": Session.CLEAN, "session_expiry": expiry}
+        if self._clean_start and not expiry:
+            return {"session": Session.CLEAN}
+        if self._clean_start:  # a core starts clean once, and a session that ends later has a mode
+            return {"session": Session.PROCESS, "session_expiry": expiry}
         return {"session": Session.PERSISTENT, "session_expiry": expiry}
 
     def _connect_options(self) -> dict[str, Any]:
@@ -245,6 +248,7 @@ class Settings:
             "headers": self._headers if self._transport == "websockets" else {},
             "local_address": self._bind[0] or None,
             "inflight_maximum": self._inflight or 65535,
+            "maximum_packet_size": LARGEST_PACKET,
             "outbox_bytes": sys.maxsize,
             "outbox_messages": self._queued,
             "ack": "manual" if self._manual_ack else "auto",
