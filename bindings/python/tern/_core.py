@@ -85,6 +85,10 @@ def _release(client: Optional[int], feed: Optional[int], children: dict[int, Any
     held.tern_feed_free(feed)
 
 
+def _nobody() -> None:
+    """The owner of a core that was abandoned."""
+
+
 def _publish_function(options: Mapping[str, Any]) -> Any:
     """tern_feed_publish() without declared argument types, at half the cost.
 
@@ -109,7 +113,7 @@ class Core:
     """One client of Tern's in manual mode, with its feed."""
 
     def __init__(self, owner: Owner, servers: Sequence[str], options: Mapping[str, Any]) -> None:
-        self._owner = weakref.ref(owner)
+        self._owner: Callable[[], Optional[Owner]] = weakref.ref(owner)
         self.manual_ack = options.get("ack", "auto") == "manual"
         if options.get("ack", "auto") not in ("auto", "manual"):
             raise ValueError(f'ack: "auto" and "manual" are possible, not {options["ack"]!r}')
@@ -195,6 +199,16 @@ class Core:
         rc, keep = service.new_client(client, self._owner, prepare)
         self._keep.append(keep)
         return rc
+
+    def abandon(self) -> None:
+        """Closes at once, and tells its owner nothing any more."""
+        self.closed = True
+        self._owner = _nobody
+        held.tern_client_close(self.handle, 0, 0, None)
+        for _ in self._batch:
+            pass  # where this happens in a callback, the rest of what came with it goes unheard
+        self.queue.clear()
+        self.backlog.clear()
 
     def configure(self, servers: Sequence[str], options: Mapping[str, Any]) -> None:
         """Replaces how to connect, from the next attempt on."""

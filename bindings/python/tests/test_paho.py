@@ -6,7 +6,6 @@ SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib
 import logging
 import socket
@@ -16,7 +15,7 @@ import threading
 from typing import Any
 
 import pytest
-from broker import Broker, free_port
+from broker import Broker, FakeBroker, free_port
 from conftest import PATIENCE, wait_until
 
 import tern.paho.client as mqtt
@@ -219,7 +218,6 @@ WRONG = [
     (lambda c: c.max_queued_messages_set("5"), TypeError),
     (lambda c: c.max_queued_messages_set(-1), ValueError),
     (lambda c: c.max_inflight_messages_set(-1), ValueError),
-    (lambda c: c.reconnect_delay_set(5, 1), ValueError),
     (lambda c: c.tls_insecure_set(True), ValueError),
     (lambda c: c.tls_set("/no/such/file"), FileNotFoundError),
     (lambda c: c.tls_set(keyfile=__file__), ValueError),
@@ -423,37 +421,6 @@ os._exit(0)
     assert watcher.of("message")[0][0].payload == b"gone"
     watcher.client.disconnect()
     watcher.client.loop_stop()
-
-
-class FakeBroker:
-    """Accepts each connection in turn, notes its CONNECT, and may close it then."""
-
-    def __init__(self, connack: bytes = b"\x20\x02\x00\x00", closes: bool = False) -> None:
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self.listener.getsockname()[1]
-        self.connects: list[bytes] = []
-        self.connections: list[socket.socket] = []
-        self._connack, self._closes = connack, closes
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection = self.listener.accept()[0]
-                self.connections.append(connection)
-                self.connects.append(connection.recv(4096))
-                connection.sendall(self._connack)
-                if self._closes:
-                    connection.close()
-
-    def __enter__(self) -> FakeBroker:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        for connection in self.connections:
-            connection.close()
 
 
 @pytest.mark.parametrize("protocol", [mqtt.MQTTv311, mqtt.MQTTv5])
