@@ -103,7 +103,7 @@ def script(module: Any, properties: Any, options: Any, port: int, **arguments: A
     mids.append(client.unsubscribe("s/#")[1])
     assert wait_until(lambda: story.has("unsubscribe"))
     said.append(len(set(mids)) == 2 and [one[0] for one in story.of("unsubscribe")] == mids[1:])
-    said.append(client.disconnect())
+    client.disconnect()  # paho-mqtt says NO_CONN now and then: its thread was quicker
     assert wait_until(lambda: story.has("disconnect"))
     client.loop_stop()
     said.append(client.is_connected())
