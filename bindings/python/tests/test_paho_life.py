@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from test_paho import V2, Story
 import tern.paho.client as mqtt
 from tern.paho.packettypes import PacketTypes
 from tern.paho.properties import Properties
+from tern.paho.reasoncodes import ReasonCode
 
 
 @pytest.fixture
@@ -171,8 +173,8 @@ def test_what_is_set_after_a_loss(fickle: FakeBroker) -> None:
 
 def test_headers_of_each_attempt() -> None:
     with FakeBroker(b"HTTP/1.1 403 Forbidden\r\n\r\n", closes=True) as gate:
-        client, signed = mqtt.Client(transport="websockets"), []
-        client.ws_set_options(headers=lambda h: signed.append(1) or {**h, "X": f"s{len(signed)}"})
+        client, signed = mqtt.Client(transport="websockets"), itertools.count(1)
+        client.ws_set_options(headers=lambda added: {**added, "X": f"s{next(signed)}"})
         client.reconnect_delay_set(0, 0.1)
         client.connect_async("127.0.0.1", gate.port)
         with looping(client):
@@ -203,6 +205,47 @@ def test_attempts_of_a_loop_are_told_without_a_wait_that_nobody_has(caplog: Any)
     with looping(client):
         assert wait_until(lambda: len(failed) >= 3)
     assert "next attempt" not in str(refused.value) and "next attempt" not in caplog.text
+
+
+def test_settings_of_a_core_wait_for_connect(own_broker: Broker, topic: str) -> None:
+    """A loop that reconnects drops neither messages nor subscriptions for them."""
+    story = Story()
+    story.client.reconnect_delay_set(0.05, 0.2)
+    story.client.connect("127.0.0.1", own_broker.port)
+    story.client.subscribe(topic, 1)
+    with looping(story.client):
+        assert wait_until(lambda: story.has("subscribe"))
+        story.client.max_inflight_messages_set(5)
+        own_broker.stop()
+        assert wait_until(lambda: story.has("disconnect"))
+        story.client.publish(topic, "meanwhile", 1)
+        assert own_broker.start() and wait_until(lambda: story.has("message"))
+
+
+def test_an_error_of_a_setting_does_not_end_the_loop(fickle: FakeBroker, monkeypatch: Any) -> None:
+    client, asked, unraisable = mqtt.Client(), [], []
+    monkeypatch.setattr(sys, "unraisablehook", lambda told: unraisable.append(told.exc_type))
+
+    @client.pre_connect_callback()
+    def ask(client: Any, _userdata: Any) -> None:
+        asked.append(1)
+        client.username_pw_set(*(None, "password") if len(asked) == 2 else ("user", "password"))
+
+    client.reconnect_delay_set(0, 0.05)
+    client.connect("127.0.0.1", fickle.port)
+    with looping(client):
+        assert wait_until(lambda: len(fickle.connects) >= 3)
+    assert len(unraisable) == 1
+
+
+@pytest.mark.parametrize("code", ["Normal disconnection", "Session taken over"])
+def test_a_reason_to_leave(broker: Broker, code: str) -> None:
+    story = Story(callback_api_version=V2, protocol=mqtt.MQTTv5)
+    story.client.connect("127.0.0.1", broker.port)
+    story.client.loop_start()
+    story.client.disconnect(ReasonCode(PacketTypes.DISCONNECT, code))
+    story.client.loop_stop()
+    assert story.has("disconnect") and not story.client.is_connected()
 
 
 # ---- connecting anew ----

@@ -16,7 +16,7 @@ from typing import Any, Optional, Union
 from .._core import Gate
 from .._ffi import c
 from ..enums import EventKind, Limit, Step
-from ..errors import ClosedError, TernError
+from ..errors import ClosedError
 from ..event import Event
 from ._link import Link, without_wait
 from ._settings import MQTT_CLEAN_START_FIRST_ONLY
@@ -281,7 +281,7 @@ class Connection(Link):
         if self._is_lost() and not self._stopping:
             try:
                 self._attempt()
-            except TernError as error:  # of settings that do not go together
+            except Exception as error:  # of settings that do not go together, or of their functions
                 self._raised(error)
 
     def _pause(self) -> None:

@@ -69,7 +69,7 @@ class Link(Teller):
             return
         if self._trying and self._ended is not None:
             self._wait(self._stop(), _PATIENCE)  # the end that disconnect() asked for comes first
-        if self._stale or self._starts_clean():
+        if self._anew and (self._stale or self._starts_clean()):
             self._drop_core()
         self._anew = False
         core = self._make_core()
@@ -90,11 +90,12 @@ class Link(Teller):
     def _starts_clean(self) -> bool:
         """Whether subscriptions end here, as the session does; messages that wait stay with it."""
         waits = self._sent is not None and self._sent.waits
-        return self._anew and self._was_up and self._is_clean() and not waits
+        return self._was_up and self._is_clean() and not waits
 
     def _configure(self, core: Core) -> None:
         """Tells the core of settings that have changed; else it resumes TLS, for instance."""
-        wanted = (self._url(), copy.deepcopy(self._options()))
+        options = {**copy.deepcopy(self._options()), "headers": self._headers_of_now()}
+        wanted = (self._url(), options)
         if wanted != self._configured:
             core.configure([wanted[0]], wanted[1])
             self._configured = wanted
@@ -172,8 +173,9 @@ class Link(Teller):
         """Has Tern disconnect; the gate is opened when it has."""
         with self._gates:
             ended = self._ended = self._ended or Gate()
-        if self._core is not None:
-            held.tern_client_disconnect(self._core.handle, self._reason, None)
+        core, reason = self._core, self._reason if self._speaks_5 else 0
+        if core is not None and held.tern_client_disconnect(core.handle, reason, None) != 0:
+            held.tern_client_disconnect(core.handle, 0, None)  # for one that no client may give
         return ended
 
     def _stop_trying(self) -> None:

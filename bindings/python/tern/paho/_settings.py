@@ -253,7 +253,6 @@ class Settings:
             "will": self._will,
             "tls": self._tls,
             "proxy": self._proxy,
-            "headers": self._own_headers() if self._transport == "websockets" else {},
             "local_address": self._bind[0] or None,
             "inflight_maximum": self._inflight or 65535,
             "maximum_packet_size": LARGEST_PACKET,
@@ -265,7 +264,9 @@ class Settings:
             **self._connect_options(),
         }
 
-    def _own_headers(self) -> dict[str, str]:
+    def _headers_of_now(self) -> dict[str, str]:
+        if self._transport != "websockets":
+            return {}
         return dict(self._headers({}) if callable(self._headers) else self._headers)
 
     def _wants_log(self) -> bool:
