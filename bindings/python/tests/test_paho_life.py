@@ -290,6 +290,27 @@ def test_reconnect_in_on_disconnect(broker: Broker) -> None:
     story.client.loop_stop()
 
 
+def test_on_connect_comes_after_the_callback_that_reconnects(fickle: FakeBroker) -> None:
+    client, told = mqtt.Client(), []
+
+    @client.connect_callback()
+    def connected(client: Any, *_: Any) -> None:
+        told.append("connect")
+
+    @client.disconnect_callback()
+    def lost(client: Any, *_: Any) -> None:
+        told.append("lost")
+        if told.count("lost") < 3:
+            client.reconnect()
+            told.append("reconnected")
+
+    client.reconnect_delay_set(3600)
+    client.connect("127.0.0.1", fickle.port)
+    with looping(client):
+        assert wait_until(lambda: told.count("lost") == 3)
+    assert told == ["connect", "lost", "reconnected"] * 2 + ["connect", "lost"]
+
+
 def test_reconnecting_by_two_at_once(broker: Broker) -> None:
     story, ended = Story(), []
     story.client.connect("127.0.0.1", broker.port)

@@ -190,7 +190,11 @@ class Link(Teller):
         deadline = time.monotonic() + _PATIENCE + 1
         while self._goes_on() and not self._wanted and time.monotonic() < deadline:
             self._wait(self._ended or Gate(), 0.1)
-        self._tell_pending(messages=False)
+        if self._lock.acquire(timeout=_SILENCE):  # else there is a loop() that tells it
+            try:
+                self._tell_pending(messages=False)
+            finally:
+                self._lock.release()
 
     def _goes_on(self) -> bool:
         core = self._core
@@ -228,8 +232,10 @@ class Link(Teller):
                 ended.open()
         elif kind == EventKind.CONNECTED:
             self._was_up, self._delay = True, None
-            self._open_first(event)
-            self._tell(self._told_connected, event)
+            # In a callback that called reconnect(), on_connect waits for its end.
+            asked = self._open_first(event)
+            tell = self._tell_later if asked else self._tell
+            tell(self._told_connected, event)
         elif event.retry_delay != 0:  # 0: another attempt was asked for in its place
             self._resting = True
             self._leave()  # nothing more can get out

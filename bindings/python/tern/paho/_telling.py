@@ -68,13 +68,16 @@ class Teller(Settings, Callbacks):
         return self._telling == threading.get_ident()
 
     def _tell(self, function: Callable[..., Any], *arguments: Any) -> None:
-        """Calls it in a loop; else keeps it for the next one."""
-        if self._in_loop():
+        """Calls it in a loop; else, and where others wait, it is kept for the next one."""
+        if self._in_loop() and not self._pending:
             function(*arguments)
         else:
-            self._pending.append((function, arguments))
-            if self._watch is not None:
-                self._watch.ring()
+            self._tell_later(function, *arguments)
+
+    def _tell_later(self, function: Callable[..., Any], *arguments: Any) -> None:
+        self._pending.append((function, arguments))
+        if self._watch is not None:
+            self._watch.ring()
 
     def _tell_pending(self, messages: bool = True) -> None:
         """Calls what was kept while nobody was in a loop; messages or all but them."""
@@ -149,8 +152,8 @@ class Teller(Settings, Callbacks):
     # ---- what the core tells ----
 
     def _on_message(self, who: int, message: Message) -> bool:
-        if self._telling != threading.get_ident():
-            self._tell(self._kept_message, self._core, who, message)
+        if self._pending or self._telling != threading.get_ident():
+            self._tell_later(self._kept_message, self._core, who, message)
             return False
         self._message(who, message)
         return True
