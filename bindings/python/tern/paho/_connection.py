@@ -380,22 +380,29 @@ class Connection(Link):
         self._call(self.on_connect_fail)
 
     def _told_end(self, event: Event) -> None:
+        rc, reason = MQTTErrorCode.MQTT_ERR_SUCCESS, None
+        if self._wanted:
+            rc = _LOST.get(event.error, MQTTErrorCode.MQTT_ERR_CONN_LOST)
+            if event.reason_code >= 0:
+                reason = ReasonCode(PacketTypes.DISCONNECT, identifier=event.reason_code)
         properties = None
         if self._speaks_5 and event.reason_string is not None:
             properties = Properties(PacketTypes.DISCONNECT)
             properties.ReasonString = event.reason_string
-        if event.error == 0 or not self._wanted:
-            attempts = self._attempts
-            self._told_disconnect(MQTTErrorCode.MQTT_ERR_SUCCESS, None, properties)
-            if attempts == self._attempts:  # else the callback has reconnected
-                self._close_socket()
-            return
-        self._rc = rc = _LOST.get(event.error, MQTTErrorCode.MQTT_ERR_CONN_LOST)
-        reason = None
-        if event.reason_code >= 0:
-            reason = ReasonCode(PacketTypes.DISCONNECT, identifier=event.reason_code)
-        self._close_socket()
+        if event.error == 0:  # by disconnect(), whatever is wanted by now
+            rc, reason = MQTTErrorCode.MQTT_ERR_SUCCESS, None
+        self._told_end_for(rc, reason, properties)
+
+    def _told_end_for(
+        self, rc: MQTTErrorCode, reason: Optional[ReasonCode], properties: Optional[Properties]
+    ) -> None:
+        """The socket of a lost connection is closed before on_disconnect, else after it."""
+        attempts, self._rc = self._attempts, rc
+        if rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            self._close_socket()
         self._told_disconnect(rc, reason, properties)
+        if attempts == self._attempts:  # else the callback has reconnected
+            self._close_socket()
 
     def _connack_properties(self, event: Event) -> Properties:
         properties = Properties(PacketTypes.CONNACK)
