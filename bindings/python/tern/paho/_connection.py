@@ -249,8 +249,8 @@ class Connection(Link):
                         return MQTTErrorCode.MQTT_ERR_NO_CONN
                     self._try_again()
                 rc = self._once(timeout)
-                over = not self._wanted and not self._is_leaving()
-                if over or (rc != MQTTErrorCode.MQTT_ERR_SUCCESS and not self._reconnect_on_failure):
+                failed = rc != MQTTErrorCode.MQTT_ERR_SUCCESS and not self._reconnect_on_failure
+                if failed or not (self._wanted or self._is_leaving()):
                     return rc
             return MQTTErrorCode.MQTT_ERR_SUCCESS
 
@@ -281,7 +281,7 @@ class Connection(Link):
         if self._is_lost() and not self._stopping:
             try:
                 self._attempt()
-            except Exception as error:  # of settings that do not go together, or of their functions
+            except Exception as error:  # of settings, or of functions that were set
                 self._raised(error)
 
     def _pause(self) -> None:

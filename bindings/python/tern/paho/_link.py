@@ -38,7 +38,7 @@ class Link(Teller):
         self._filters: dict[str, int] = {}
         self._wanted = False  # connect() was called, and disconnect() was not
         self._later = False  # by connect_async(): the first attempt is the loop's
-        self._anew = False  # the next connection is one of its own, and not the last one's successor
+        self._anew = False  # the next connection does not go on with the last one
         self._trying = False  # Tern connects, is connected, or rests
         self._resting = False  # the last attempt or connection has ended: Tern waits for a word
         self._was_up = False  # the core has been connected
@@ -57,7 +57,7 @@ class Link(Teller):
     # ---- connecting ----
 
     def _attempt(self, gate: Optional[Gate] = None) -> None:
-        """Has Tern connect anew, with the settings of now; the gate is opened by what comes of it."""
+        """Has Tern connect anew, with the settings of now; what comes of it opens the gate."""
         self._attempts += 1
         self._later = False
         self._leave_at = None
@@ -69,15 +69,22 @@ class Link(Teller):
             return
         if self._trying and self._ended is not None:
             self._wait(self._stop(), _PATIENCE)  # the end that disconnect() asked for comes first
+        core = self._core_for_attempt()
+        with self._gates:
+            former, self._first = self._first, gate
+        if former is not None:
+            former.open()
+        self._connect_core(core)
+
+    def _core_for_attempt(self) -> Core:
         if self._anew and (self._stale or self._starts_clean()):
             self._drop_core()
         self._anew = False
         core = self._make_core()
         self._configure(core)
-        with self._gates:
-            former, self._first = self._first, gate
-        if former is not None:
-            former.open()
+        return core
+
+    def _connect_core(self, core: Core) -> None:
         self._trying, self._resting = True, False
         rc = held.tern_client_reconnect(core.handle, 0, None)
         if rc == c.TERN_E_STATE:
