@@ -89,6 +89,10 @@ def _release(
     held.tern_feed_free(feed)
 
 
+def _nobody() -> None:
+    """The owner of a core that was abandoned."""
+
+
 def _publish_function(options: Mapping[str, Any]) -> Any:
     """tern_feed_publish() without declared argument types, at half the cost.
 
@@ -130,7 +134,7 @@ class Core:
     """One client of Tern's in manual mode, with its feed."""
 
     def __init__(self, owner: Owner, servers: Sequence[str], options: Mapping[str, Any]) -> None:
-        self._owner = weakref.ref(owner)
+        self._owner: Callable[[], Optional[Owner]] = weakref.ref(owner)
         self.manual_ack = options.get("ack", "auto") == "manual"
         if options.get("ack", "auto") not in ("auto", "manual"):
             raise ValueError(f'ack: "auto" and "manual" are possible, not {options["ack"]!r}')
@@ -227,6 +231,16 @@ class Core:
         """In the child of a fork: it is the parent's, whose threads may have held its locks."""
         self.closed = True
         self.settled.forked()
+
+    def abandon(self) -> None:
+        """Closes at once, and tells its owner nothing any more."""
+        self.closed = True
+        self._owner = _nobody
+        held.tern_client_close(self.handle, 0, 0, None)
+        for _ in self._batch:
+            pass  # where this happens in a callback, the rest of what came with it goes unheard
+        self.queue.clear()
+        self.backlog.clear()
 
     def configure(self, servers: Sequence[str], options: Mapping[str, Any]) -> None:
         """Replaces how to connect, from the next attempt on."""

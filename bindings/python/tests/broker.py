@@ -5,12 +5,14 @@ SPDX-License-Identifier: Apache-2.0
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 from types import TracebackType
@@ -111,6 +113,37 @@ class Broker:
             select.select([], [], [], 0.01)
         self.stop()
         return False
+
+
+class FakeBroker:
+    """Accepts each connection in turn, notes its CONNECT, and may close it then."""
+
+    def __init__(self, connack: bytes = b"\x20\x02\x00\x00", closes: bool = False) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self.listener.getsockname()[1]
+        self.connects: list[bytes] = []
+        self.connections: list[socket.socket] = []
+        self._connack, self._closes = connack, closes
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection = self.listener.accept()[0]
+                self.connections.append(connection)
+                self.connects.append(connection.recv(4096))
+                connection.sendall(self._connack)
+                if self._closes:
+                    connection.close()
+
+    def __enter__(self) -> FakeBroker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for connection in self.connections:
+            connection.close()
 
 
 def free_port() -> int:

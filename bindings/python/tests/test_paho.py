@@ -15,7 +15,7 @@ import threading
 from typing import Any
 
 import pytest
-from broker import Broker, free_port
+from broker import Broker, FakeBroker, free_port
 from conftest import PATIENCE, wait_until
 
 import tern.paho.client as mqtt
@@ -103,7 +103,7 @@ def script(module: Any, properties: Any, options: Any, port: int, **arguments: A
     mids.append(client.unsubscribe("s/#")[1])
     assert wait_until(lambda: story.has("unsubscribe"))
     said.append(len(set(mids)) == 2 and [one[0] for one in story.of("unsubscribe")] == mids[1:])
-    said.append(client.disconnect())
+    client.disconnect()  # paho-mqtt says NO_CONN now and then: its thread was quicker
     assert wait_until(lambda: story.has("disconnect"))
     client.loop_stop()
     said.append(client.is_connected())
@@ -218,7 +218,6 @@ WRONG = [
     (lambda c: c.max_queued_messages_set("5"), TypeError),
     (lambda c: c.max_queued_messages_set(-1), ValueError),
     (lambda c: c.max_inflight_messages_set(-1), ValueError),
-    (lambda c: c.reconnect_delay_set(5, 1), ValueError),
     (lambda c: c.tls_insecure_set(True), ValueError),
     (lambda c: c.tls_set("/no/such/file"), FileNotFoundError),
     (lambda c: c.tls_set(keyfile=__file__), ValueError),
@@ -422,6 +421,31 @@ os._exit(0)
     assert watcher.of("message")[0][0].payload == b"gone"
     watcher.client.disconnect()
     watcher.client.loop_stop()
+
+
+@pytest.mark.parametrize("protocol", [mqtt.MQTTv311, mqtt.MQTTv5])
+def test_a_message_of_more_than_16_mib(broker: Broker, topic: str, protocol: int) -> None:
+    story = Story(callback_api_version=V2, protocol=protocol)
+    story.client.connect("127.0.0.1", broker.port)
+    story.client.subscribe(topic, 1)
+    story.client.loop_start()
+    assert wait_until(lambda: story.has("subscribe"))
+    payload = bytes(17 << 20)
+    story.client.publish(topic, payload, 1)
+    assert wait_until(lambda: story.has("message")) and not story.has("disconnect")
+    assert story.of("message")[0][0].payload == payload
+    story.client.disconnect()
+    story.client.loop_stop()
+
+
+def test_a_clean_start_whose_session_lasts() -> None:
+    properties = Properties(PacketTypes.CONNECT)
+    properties.SessionExpiryInterval = 60
+    with FakeBroker(b"\x20\x03\x00\x00\x00") as fake:
+        client = mqtt.Client(V2, "id", protocol=mqtt.MQTTv5)
+        client.connect("127.0.0.1", fake.port, clean_start=True, properties=properties)
+        assert fake.connects[0][9] & 2 and b"\x11\0\0\0\x3c" in fake.connects[0]
+        client.disconnect()
 
 
 # ---- loops ----

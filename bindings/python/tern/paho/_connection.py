@@ -5,30 +5,27 @@ SPDX-License-Identifier: Apache-2.0
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import os
 import socket as sockets
 import ssl
 import threading
 import time
-import weakref
-from typing import Any, Callable, Optional, Union
+from collections.abc import Iterator
+from typing import Any, Optional, Union
 
-from .._core import Core, Gate
-from .._ffi import c, held
+from .._core import Gate
+from .._ffi import c
 from ..enums import EventKind, Limit, Step
-from ..errors import ClosedError, TernError
+from ..errors import ClosedError
 from ..event import Event
+from ._link import Link, without_wait
 from ._settings import MQTT_CLEAN_START_FIRST_ONLY
-from ._telling import Teller
 from ._watch import Watch
 from .enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from .packettypes import PacketTypes
 from .properties import Properties
 from .reasoncodes import ReasonCode
 
-_PATIENCE = 5.0  # seconds that disconnect() gives messages that are on their way
 _LOST = {
     c.TERN_E_KEEPALIVE: MQTTErrorCode.MQTT_ERR_KEEPALIVE,
     c.TERN_E_MALFORMED: MQTTErrorCode.MQTT_ERR_PROTOCOL,
@@ -40,14 +37,13 @@ _AVAILABLE = {
     Limit.SUBSCRIPTION_IDENTIFIER: "SubscriptionIdentifierAvailable",
     Limit.SHARED_SUBSCRIPTION: "SharedSubscriptionAvailable",
 }
-_LIVE: weakref.WeakSet[Connection] = weakref.WeakSet()
 
 
 class WebsocketConnectionError(ConnectionError):
     """The WebSocket handshake failed."""
 
 
-class Connection(Teller):
+class Connection(Link):
     """A client but for publishing, subscribing and receiving."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -83,19 +79,9 @@ class Connection(Teller):
         if not self._clean_session and not self._client_id:
             raise ValueError("A client id must be provided if clean session is False.")
         self._reconnect_on_failure = reconnect_on_failure
-        self._filters: dict[str, int] = {}
         self._stopping = False
-        self._wanted = False  # connect() was called, and disconnect() was not
-        self._later = False  # by connect_async(): the first attempt is the loop's
-        self._to_do = threading.Event()  # for a loop that was started before connect()
-        self._trying = False  # Tern connects, and reconnects
-        self._keeps_trying = False  # a loop runs that is to reconnect
-        self._open = False  # on_socket_open was called
-        self._first: Optional[Gate] = None
-        self._leave_at: Optional[float] = None
-        self._reason = 0
-        self._rc = MQTTErrorCode.MQTT_ERR_SUCCESS
         self._requests = 0
+        self._start_link()
 
     def reinitialise(
         self, client_id: str = "", clean_session: Optional[bool] = True, userdata: Any = None
@@ -123,7 +109,7 @@ class Connection(Teller):
         Raises OSErrors for what fails before MQTT: socket.gaierror, ConnectionRefusedError,
         TimeoutError, ssl.SSLError ... A broker that refuses is told to on_connect.
         """
-        self.connect_async(host, port, keepalive, bind_address, bind_port, clean_start, properties)
+        self._aim(host, port, keepalive, bind_address, bind_port, clean_start, properties)
         return self.reconnect()
 
     def connect_async(
@@ -137,6 +123,21 @@ class Connection(Teller):
         properties: Optional[Properties] = None,
     ) -> None:
         """As connect(), but the loop connects: loop_start() or loop_forever()."""
+        self._aim(host, port, keepalive, bind_address, bind_port, clean_start, properties)
+        self._wanted = self._later = True
+        self._to_do.set()
+
+    def _aim(
+        self,
+        host: str,
+        port: int,
+        keepalive: int,
+        bind_address: str,
+        bind_port: int,
+        clean_start: Union[bool, int],
+        properties: Optional[Properties],
+    ) -> None:
+        """Notes where connect() is to go, and how."""
         if not host:
             raise ValueError("Invalid host.")
         if self._transport != "unix" and not 0 < port <= 65535:
@@ -154,8 +155,7 @@ class Connection(Teller):
             raise ValueError("Properties only apply to MQTT V5")
         self._host, self._port, self._keepalive = host, port, keepalive
         self._bind = (bind_address, bind_port)
-        self._wanted = self._later = True
-        self._to_do.set()
+        self._anew = True
 
     def connect_srv(self, *args: Any, **kwargs: Any) -> MQTTErrorCode:
         """Not there: DNS SRV records are not looked up."""
@@ -165,98 +165,39 @@ class Connection(Teller):
         """Connects anew as connect() was told to. Raises as connect()."""
         if not self._host:
             raise ValueError("Invalid host.")
-        self._wanted, self._later = True, False
-        if self.on_pre_connect is not None:
-            self._call(self.on_pre_connect)
-        gate = self._first = Gate()
-        self._begin_trying()
-        self._wait(gate, self._connect_timeout + 5)
+        self._wanted = True
+        gate = Gate()
+        self._attempt(gate)
+        answered = self._wait(gate, self._connect_timeout + 5)
         event: Optional[Event] = gate.value
-        if event is not None and (event.kind == EventKind.CONNECTED or event.reason_code >= 0x80):
-            self._opened()
+        if event is None and (answered or self._is_up()):  # somebody else calls it, or is slow
             return MQTTErrorCode.MQTT_ERR_SUCCESS
-        if not self._keeps_trying:
-            self._end_trying()
+        if event is not None and (event.kind == EventKind.CONNECTED or event.reason_code >= 0x80):
+            self._open_socket()
+            return MQTTErrorCode.MQTT_ERR_SUCCESS
         raise _os_error(event)
 
     def disconnect(
         self, reasoncode: Optional[ReasonCode] = None, properties: Optional[Properties] = None
     ) -> MQTTErrorCode:
-        """Disconnects when what was published before is out, and stops reconnecting."""
+        """Disconnects when what was published before is out, and stops reconnecting.
+
+        Without a loop it waits for that: up to half a second where the broker is silent.
+        """
         self._wanted = self._later = False
+        self._anew = True
         self._reason = 0 if reasoncode is None else int(reasoncode)
-        core = self._core
-        if core is None or not self.is_connected():
-            self._end_trying()
+        if not self._is_up():
+            self._stop_trying()
             return MQTTErrorCode.MQTT_ERR_NO_CONN
-        flushed = Gate()
-        if self._in_loop() or self._thread is not None:
-            self._leave_at = time.monotonic() + _PATIENCE
-            core.start(lambda _: self._leave(), held.tern_client_flush)
-        else:
-            core.start(flushed.open, held.tern_client_flush)
-            self._wait(flushed, _PATIENCE)
-            self._end_trying()
-            self._tell_pending(messages=False)
+        self._begin_leaving()
+        if not self._served() and not self._in_loop():
+            self._finish_leaving()
         return MQTTErrorCode.MQTT_ERR_SUCCESS
 
-    def _leave(self) -> None:
-        """The second half of disconnect(), when nothing is on its way any more, or not in time."""
-        if self._leave_at is not None:
-            self._leave_at = None
-            core = self._core
-            if core is not None and not self._wanted:
-                held.tern_client_disconnect(core.handle, self._reason, None)
-
-    def _begin_trying(self) -> None:
-        """Has Tern connect, with the settings of now."""
-        if self._trying:
-            self._end_trying()
-        if self._stale:
-            self._drop_core()
-        core = self._make_core()
-        core.configure([self._url()], self._options())
-        self._trying = True
-        core.check(held.tern_client_connect(core.handle, None))
-        self._to_do.set()
-
-    def _end_trying(self) -> None:
-        """Has Tern disconnect, and waits for it."""
-        core = self._core
-        if core is None or not self._trying:
-            return
-        ended = Gate()
-        with_reason = (held.tern_client_disconnect, self._reason)
-        try:
-            core.start(ended.open, *with_reason)
-        except TernError:
-            return  # it has stopped by itself
-        self._wait(ended, _PATIENCE)
-        self._trying = False
-
-    def _make_core(self) -> Core:
-        if self._core is None:
-            self._stale = False
-            self._core = core = Core(self, [], self._options())
-            self._watch = Watch(core.descriptor)
-            for sub, number in self._filters.items():
-                core.set_filter(sub, number)
-            _LIVE.add(self)
-        return self._core
-
-    def _drop_core(self) -> None:
-        core, self._core = self._core, None
-        if core is not None and self._watch is not None:
-            core.closed = True
-            held.tern_client_close(core.handle, 0, 0, None)
-            self._watch.close()
-        self._trying = self._open = False
-        self._pending.clear()
-
     def is_connected(self) -> bool:
-        """Whether there is a connection now."""
-        core = self._core
-        return core is not None and held.tern_client_connected(core.handle) == 1
+        """Whether there is a connection now, that is to stay."""
+        return self._wanted and self._is_up()
 
     def socket(self) -> Optional[Watch]:
         """What an event loop of the program's own waits for, to call loop_read() then; it has a
@@ -269,7 +210,7 @@ class Connection(Teller):
         """Waits up to `timeout` seconds for something to happen, and calls the callbacks."""
         if timeout < 0:
             raise ValueError("Invalid timeout.")
-        if self._core is None or not (self._trying or self._pending):
+        if not self._has_socket() and not self._pending:
             return MQTTErrorCode.MQTT_ERR_NO_CONN
         return self._once(timeout)
 
@@ -278,8 +219,8 @@ class Connection(Teller):
         return self.loop(0)
 
     def loop_write(self) -> MQTTErrorCode:
-        """Nothing: Tern writes by itself."""
-        return MQTTErrorCode.MQTT_ERR_SUCCESS
+        """Whether there is a connection; Tern writes by itself."""
+        return self.loop_misc()
 
     def want_write(self) -> bool:
         """False: Tern writes by itself."""
@@ -287,9 +228,8 @@ class Connection(Teller):
 
     def loop_misc(self) -> MQTTErrorCode:
         """Whether there is a connection; keep alive is Tern's business."""
-        if self.is_connected() or self._trying:
-            return MQTTErrorCode.MQTT_ERR_SUCCESS
-        return MQTTErrorCode.MQTT_ERR_NO_CONN
+        there = self._has_socket() or bool(self._pending)
+        return MQTTErrorCode.MQTT_ERR_SUCCESS if there else MQTTErrorCode.MQTT_ERR_NO_CONN
 
     def loop_forever(
         self, timeout: float = 1.0, retry_first_connection: bool = False
@@ -298,30 +238,57 @@ class Connection(Teller):
 
         Raises OSError where the first attempt after connect_async() fails; what callbacks raise.
         """
-        self._keeps_trying = self._reconnect_on_failure or retry_first_connection
-        try:
+        if self._thread is None:
+            self._stopping = False
+        with self._looped():
             if self._later:
                 self._try_first(retry_first_connection)
-            elif self._wanted and not self._trying and not self._pending:
-                self._begin_trying()
-            self._keeps_trying = self._reconnect_on_failure
-            while not self._stopping:
+            while not self._stopping or self._is_leaving():
+                if self._is_lost() and not self._pending:
+                    if not self._reconnect_on_failure:
+                        return MQTTErrorCode.MQTT_ERR_NO_CONN
+                    self._try_again()
                 rc = self._once(timeout)
-                if not self._wanted and not self._trying and not self._pending:
-                    return rc
-                if rc != MQTTErrorCode.MQTT_ERR_SUCCESS and not self._reconnect_on_failure:
+                failed = rc != MQTTErrorCode.MQTT_ERR_SUCCESS and not self._reconnect_on_failure
+                if failed or not (self._wanted or self._is_leaving()):
                     return rc
             return MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    @contextlib.contextmanager
+    def _looped(self) -> Iterator[None]:
+        """While a loop runs, it is the loop that reads, tells and leaves."""
+        outer, self._looping = self._looping, threading.get_ident()
+        try:
+            yield
         finally:
-            self._keeps_trying = False
+            self._looping = outer
+            self._retire()
 
     def _try_first(self, again: bool) -> None:
-        try:
-            self.reconnect()
-        except OSError:
-            self._call(self.on_connect_fail)
-            if not again:
-                raise
+        """The first attempt after connect_async(), and those after it until one succeeds."""
+        while not self._stopping:
+            try:
+                self.reconnect()
+                return
+            except OSError:
+                self._call(self.on_connect_fail)
+                if not again:
+                    raise
+            self._pause()
+
+    def _try_again(self) -> None:
+        self._pause()
+        if self._is_lost() and not self._stopping:
+            try:
+                self._attempt()
+            except Exception as error:  # of settings, or of functions that were set
+                self._raised(error)
+
+    def _pause(self) -> None:
+        """Waits until the next attempt is due, or not wanted any more."""
+        end = time.monotonic() + self._next_delay()
+        while self._is_lost() and not self._stopping and time.monotonic() < end:
+            self._once(min(1.0, max(0.0, end - time.monotonic())))
 
     def loop_start(self) -> MQTTErrorCode:
         """Has a thread of its own run loop_forever(). What callbacks raise goes to
@@ -330,7 +297,7 @@ class Connection(Teller):
             return MQTTErrorCode.MQTT_ERR_INVAL
         self._stopping = False
         self._to_do.clear()
-        early = self._core is None and not self._later  # before connect()
+        early = not self._wanted and not self._trying  # before connect()
         name = f"tern-paho-{self._client_id}"
         self._thread = threading.Thread(target=self._run, args=(early,), name=name, daemon=True)
         self._thread.start()
@@ -346,6 +313,7 @@ class Connection(Teller):
             pass  # the interpreter ends, or the process has forked
         finally:
             self._thread = None
+            self._retire()
 
     def _await_connect(self) -> None:
         """loop_start() may come before connect()."""
@@ -367,9 +335,11 @@ class Connection(Teller):
         return MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def _once(self, timeout: float) -> MQTTErrorCode:
-        core, watch = self._core, self._watch
-        if core is None or watch is None:
+        watch = self._watch
+        if self._core is None or watch is None:
             return MQTTErrorCode.MQTT_ERR_NO_CONN
+        if self._leave_at is not None:
+            timeout = min(timeout, max(0.0, self._leave_at - time.monotonic()))
         if not self._pending and timeout > 0:
             watch.wait(timeout)
         with self._lock:
@@ -377,13 +347,13 @@ class Connection(Teller):
             outer, self._telling = self._telling, threading.get_ident()
             try:
                 self._tell_pending()
-                rc = core.read(0, wait=False)
+                core = self._core  # a callback may have brought another one
+                rc = 0 if core is None else core.read(0, wait=False)
             finally:
                 self._telling = outer
-        if rc in (c.TERN_E_CLOSED, c.TERN_E_FORKED):
+        if rc in (c.TERN_E_CLOSED, c.TERN_E_FORKED) and core is self._core:
             raise ClosedError(c.TERN_E_CLOSED)
-        if self._leave_at is not None and time.monotonic() >= self._leave_at:
-            self._leave()
+        self._leave_in_time()
         error, self._error = self._error, None
         if error is not None:
             raise error
@@ -392,44 +362,22 @@ class Connection(Teller):
 
     # ---- what the core tells of the connection ----
 
-    def _on_event(self, event: Event) -> None:
-        gate = self._first
-        if gate is not None and event.kind in (EventKind.CONNECTED, EventKind.CONNECT_FAILED):
-            self._first = None
-            gate.open(event)
-            if event.kind == EventKind.CONNECT_FAILED and event.reason_code < 0x80:
-                return  # reconnect() raises it
-        if event.kind == EventKind.STOPPED:
-            self._trying = False
-        elif event.kind in _TOLD:
-            self._tell(_TOLD[event.kind], self, event)
-
     def _told_connected(self, event: Event) -> None:
-        self._opened()
+        self._open_socket()
         self._told_connack(event, self._connack_properties(event) if self._speaks_5 else None)
 
-    def _opened(self) -> None:
-        if not self._open:
-            self._open = True
-            self._call(self.on_socket_open, self._watch)
-
-    def _closed(self, rc: MQTTErrorCode) -> None:
-        self._rc = rc
-        if self._open:
-            self._open = False
-            self._call(self.on_socket_close, self._watch)
-        if self._wanted and not self._keeps_trying and self._core is not None:
-            # Only a loop that runs for ever reconnects.
-            held.tern_client_disconnect(self._core.handle, 0, None)
+    def _told_refusal(self, event: Event) -> None:
+        attempts = self._attempts
+        self._told_connack(event, None)
+        if attempts == self._attempts:  # else the callback has reconnected
+            self._rc = MQTTErrorCode.MQTT_ERR_CONN_REFUSED
+            self._close_socket()
+            self._told_disconnect(MQTTErrorCode.MQTT_ERR_CONN_REFUSED, None, None)
 
     def _told_failure(self, event: Event) -> None:
-        if event.reason_code >= 0x80:
-            self._told_connack(event, None)
-            self._closed(MQTTErrorCode.MQTT_ERR_CONN_REFUSED)
-            self._told_disconnect(MQTTErrorCode.MQTT_ERR_CONN_REFUSED, None, None)
-        else:
-            self._closed(MQTTErrorCode.MQTT_ERR_CONN_LOST)
-            self._call(self.on_connect_fail)
+        self._rc = MQTTErrorCode.MQTT_ERR_CONN_LOST
+        self._close_socket()
+        self._call(self.on_connect_fail)
 
     def _told_end(self, event: Event) -> None:
         rc, reason = MQTTErrorCode.MQTT_ERR_SUCCESS, None
@@ -441,8 +389,20 @@ class Connection(Teller):
         if self._speaks_5 and event.reason_string is not None:
             properties = Properties(PacketTypes.DISCONNECT)
             properties.ReasonString = event.reason_string
-        self._closed(rc)
+        if event.error == 0:  # by disconnect(), whatever is wanted by now
+            rc, reason = MQTTErrorCode.MQTT_ERR_SUCCESS, None
+        self._told_end_for(rc, reason, properties)
+
+    def _told_end_for(
+        self, rc: MQTTErrorCode, reason: Optional[ReasonCode], properties: Optional[Properties]
+    ) -> None:
+        """The socket of a lost connection is closed before on_disconnect, else after it."""
+        attempts, self._rc = self._attempts, rc
+        if rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            self._close_socket()
         self._told_disconnect(rc, reason, properties)
+        if attempts == self._attempts:  # else the callback has reconnected
+            self._close_socket()
 
     def _connack_properties(self, event: Event) -> Properties:
         properties = Properties(PacketTypes.CONNACK)
@@ -497,49 +457,21 @@ class Connection(Teller):
         return self._protocol
 
 
-_TOLD: dict[EventKind, Callable[[Connection, Event], None]] = {
-    EventKind.CONNECTED: Connection._told_connected,
-    EventKind.CONNECT_FAILED: Connection._told_failure,
-    EventKind.DISCONNECTED: Connection._told_end,
-}
-
-
 def _os_error(event: Optional[Event]) -> OSError:
     """What paho-mqtt's connect() would raise."""
     if event is None:
         return TimeoutError("connect: no answer in time")
-    text = event.text if event.hint is None else f"{event.text}; {event.hint}"
+    told = without_wait(event.text)
+    text = told if event.hint is None else f"{told}; {event.hint}"
     if event.step == Step.RESOLVE:
         return sockets.gaierror(sockets.EAI_NONAME, text)
+    if event.error == c.TERN_E_TIMEOUT:
+        return TimeoutError(text)
     if event.step == Step.TLS:
         refused = event.verify_result != 0
         return (ssl.SSLCertVerificationError if refused else ssl.SSLError)(text)
     if event.step == Step.WEBSOCKET:
         return WebsocketConnectionError(text)
-    if event.error == c.TERN_E_TIMEOUT:
-        return TimeoutError(text)
     if event.os_error:
         return OSError(event.os_error, text)
     return ConnectionError(text)
-
-
-def _finish() -> None:
-    """At the interpreter's end: what is on its way has a second."""
-    for client in list(_LIVE):
-        core = client._core
-        if core is not None and not core.closed and client.is_connected():
-            flushed = Gate()
-            with contextlib.suppress(Exception):
-                core.start(flushed.open, held.tern_client_flush)
-                client._wait(flushed, 1.0)
-
-
-def _forked() -> None:
-    """In the child of a fork: its clients are the parent's."""
-    for client in list(_LIVE):
-        if client._core is not None:
-            client._core.closed = True
-
-
-atexit.register(_finish)
-os.register_at_fork(after_in_child=_forked)

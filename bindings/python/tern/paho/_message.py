@@ -15,7 +15,7 @@ from .packettypes import PacketTypes
 from .properties import Properties
 
 if TYPE_CHECKING:
-    from .client import Client
+    from ._sent import Sent
 
 PayloadType = Union[str, bytes, bytearray, memoryview, int, float, None]
 LARGEST = 268435455
@@ -153,12 +153,12 @@ class Received(MQTTMessage):
 class MQTTMessageInfo:
     """What publish() returns: (rc, mid), and whether the message was published."""
 
-    __slots__ = ("_client", "_id", "_next", "mid", "rc")
+    __slots__ = ("_id", "_next", "_sent", "mid", "rc")
 
-    def __init__(self, mid: int, client: Optional[Client] = None, message_id: int = 0) -> None:
+    def __init__(self, mid: int, sent: Optional[Sent] = None, message_id: int = 0) -> None:
         self.mid = mid
         self.rc: MQTTErrorCode = MQTTErrorCode.MQTT_ERR_SUCCESS
-        self._client = client
+        self._sent = sent
         self._id = message_id
         self._next = 0
 
@@ -178,14 +178,14 @@ class MQTTMessageInfo:
         was not sent for another reason. In a callback it may be called too.
         """
         self._complain()
-        if self._client is not None:
-            self._client._wait_published(self._id, timeout)
+        if self._sent is not None:
+            self._sent.wait_published(self._id, timeout)
             self._complain()
 
     def is_published(self) -> bool:
         """Whether the broker has the message (QoS 0: whether it is out)."""
         self._complain()
-        return self._client is not None and self._client._was_published(self._id)
+        return self._sent is not None and self._sent.was_published(self._id)
 
     def _complain(self) -> None:
         if self.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:

@@ -20,11 +20,13 @@ from .enums import MQTTProtocolVersion
 from .properties import Properties
 
 MQTT_CLEAN_START_FIRST_ONLY = 3
+_NEVER = 4e6  # seconds, which are weeks: it is loops that try again
+LARGEST_PACKET = 5 + 268435455  # MQTT has none that is larger
 Headers = Union[Mapping[str, str], Callable[[dict[str, str]], dict[str, str]]]
 
 
 class Settings:
-    """The setters; each takes effect at the next connect()."""
+    """The setters; what they set is used from the next attempt to connect on."""
 
     def __init__(self, transport: str, protocol: MQTTProtocolVersion, manual_ack: bool) -> None:
         if transport.lower() not in ("tcp", "websockets", "unix"):
@@ -47,9 +49,11 @@ class Settings:
         self._password: Union[str, bytes, None] = None
         self._will: Optional[Will] = None
         self._tls: Optional[TLS] = None
-        self._path, self._headers = "/mqtt", dict[str, str]()
+        self._path = "/mqtt"
+        self._headers: Headers = {}
         self._proxy: Optional[str] = None
         self._delays = (1.0, 120.0)
+        self._delay: Optional[float] = None  # the last wait for an attempt
         self._inflight = 20
         self._queued = 0
         self._logger: Optional[logging.Logger] = None
@@ -140,12 +144,11 @@ class Settings:
     def ws_set_options(self, path: str = "/mqtt", headers: Optional[Headers] = None) -> None:
         """Sets path and headers of the WebSocket upgrade.
 
-        headers: a dictionary whose entries are added, or a function that is given those that Tern
-        sends by itself (it may add to them) and returns what it wants.
+        headers: a dictionary whose entries are added, or a function that is given an empty one
+        before each attempt and returns them.
         """
         self._path = path
-        added = headers({}) if callable(headers) else headers or {}
-        self._headers = dict(added)
+        self._headers = headers if callable(headers) else dict(headers or {})
 
     def proxy_set(self, **proxy_args: Any) -> None:
         """Sets a proxy: proxy_type (a number of PySocks, "http" or "socks5"), proxy_addr,
@@ -166,9 +169,8 @@ class Settings:
 
     def reconnect_delay_set(self, min_delay: float = 1, max_delay: float = 120) -> None:
         """Seconds until the first attempt to reconnect, which double up to max_delay."""
-        if not 0 < min_delay <= max_delay:
-            raise ValueError("reconnect_delay_set: 0 < min_delay <= max_delay is needed")
-        self._delays = (float(min_delay), float(max_delay))
+        self._delays = (max(0.0, float(min_delay)), max(0.0, float(max_delay)))
+        self._delay = None  # they begin anew
 
     # ---- sizes ----
 
@@ -207,9 +209,19 @@ class Settings:
             return {"session": Session.PERSISTENT, "session_expiry": 0xFFFFFFFF}
         if self._clean_start == MQTT_CLEAN_START_FIRST_ONLY or not self._client_id:
             return {"session": Session.PROCESS, "session_expiry": expiry}
-        if self._clean_start:
-            return {"session": Session.CLEAN, "session_expiry": expiry}
+        if self._clean_start and not expiry:
+            return {"session": Session.CLEAN}
+        if self._clean_start:  # a core starts clean once, and a session that ends later has a mode
+            return {"session": Session.PROCESS, "session_expiry": expiry}
         return {"session": Session.PERSISTENT, "session_expiry": expiry}
+
+    def _is_clean(self) -> bool:
+        """Whether connect() begins a session that knows nothing of former ones."""
+        session = self._session()
+        passes = self._clean_start == MQTT_CLEAN_START_FIRST_ONLY and session.get("session_expiry")
+        if session["session"] == Session.PERSISTENT:
+            return False
+        return self._protocol != MQTTProtocolVersion.MQTTv5 or not passes
 
     def _connect_options(self) -> dict[str, Any]:
         """What CONNECT's properties ask for."""
@@ -235,16 +247,15 @@ class Settings:
             "version": Version.V5 if self._protocol == 5 else Version.V311,
             "keep_alive": self._keepalive,
             "connect_timeout": self._connect_timeout,
-            "retry_delay": self._delays,
+            "retry_delay": (_NEVER, _NEVER),
             "retry_jitter": Jitter.NONE,
             "retry_refused": True,
-            "stable_after": 0.0,
             "will": self._will,
             "tls": self._tls,
             "proxy": self._proxy,
-            "headers": self._headers if self._transport == "websockets" else {},
             "local_address": self._bind[0] or None,
             "inflight_maximum": self._inflight or 65535,
+            "maximum_packet_size": LARGEST_PACKET,
             "outbox_bytes": sys.maxsize,
             "outbox_messages": self._queued,
             "ack": "manual" if self._manual_ack else "auto",
@@ -252,6 +263,11 @@ class Settings:
             **self._session(),
             **self._connect_options(),
         }
+
+    def _headers_of_now(self) -> dict[str, str]:
+        if self._transport != "websockets":
+            return {}
+        return dict(self._headers({}) if callable(self._headers) else self._headers)
 
     def _wants_log(self) -> bool:
         return self._logger is not None

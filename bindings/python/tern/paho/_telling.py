@@ -18,6 +18,7 @@ from ..message import Message
 from ..outcomes import GOOD
 from ._callbacks import Callbacks
 from ._message import Received, mid_of
+from ._sent import Sent
 from ._settings import Settings
 from ._watch import Watch
 from .enums import CallbackAPIVersion, LogLevel, MQTTProtocolVersion
@@ -44,8 +45,13 @@ class Teller(Settings, Callbacks):
         Callbacks.__init__(self, version, userdata)
         self._speaks_5 = self._protocol == MQTTProtocolVersion.MQTTv5
         self.suppress_exceptions = False
+        self._start_reading()
+
+    def _start_reading(self) -> None:
         self._thread: Optional[threading.Thread] = None  # that of loop_start()
+        self._looping: Optional[int] = None  # the thread that loop_forever() runs on
         self._core: Optional[Core] = None
+        self._sent: Optional[Sent] = None
         self._watch: Optional[Watch] = None
         self._lock = threading.RLock()  # held by who reads
         self._telling: Optional[int] = None  # the thread that callbacks run on now
@@ -62,13 +68,16 @@ class Teller(Settings, Callbacks):
         return self._telling == threading.get_ident()
 
     def _tell(self, function: Callable[..., Any], *arguments: Any) -> None:
-        """Calls it in a loop; else keeps it for the next one."""
-        if self._in_loop():
+        """Calls it in a loop; else, and where others wait, it is kept for the next one."""
+        if self._in_loop() and not self._pending:
             function(*arguments)
         else:
-            self._pending.append((function, arguments))
-            if self._watch is not None:
-                self._watch.ring()
+            self._tell_later(function, *arguments)
+
+    def _tell_later(self, function: Callable[..., Any], *arguments: Any) -> None:
+        self._pending.append((function, arguments))
+        if self._watch is not None:
+            self._watch.ring()
 
     def _tell_pending(self, messages: bool = True) -> None:
         """Calls what was kept while nobody was in a loop; messages or all but them."""
@@ -93,39 +102,66 @@ class Teller(Settings, Callbacks):
         elif not self.suppress_exceptions:
             raise error
 
+    def _leave_in_time(self) -> None:
+        raise NotImplementedError
+
+    # ---- reading outside loops ----
+
+    def _served(self) -> bool:
+        """Whether a loop runs, here or on another thread."""
+        return self._thread is not None or self._looping is not None
+
+    def _reads(self) -> bool:
+        """Whether this thread is the one that has to read."""
+        return (
+            not self._served()
+            or self._thread is threading.current_thread()
+            or self._looping == threading.get_ident()
+        )
+
     def _wait(self, gate: Gate, timeout: Optional[float]) -> bool:
         """Waits for what reading will open; reads itself where no loop does."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        if self._in_loop() and self._core is not None:
-            core = self._core
+        core = self._core
+        if core is not None and self._in_loop():
             core.read_nested(lambda: gate.opened or _passed(deadline), 50)
             return gate.opened
-        while not gate.opened and not _passed(deadline):
-            reads = self._thread is None or self._thread is threading.current_thread()
-            if not reads or not self._lock.acquire(blocking=False):
+        while core is not None and self._core is core and not gate.opened and not _passed(deadline):
+            if not self._reads() or not self._lock.acquire(blocking=False):
                 if gate.wait(0.05):
                     return True
                 continue
             try:
-                if self._core is None or self._core.read(50) == c.TERN_E_CLOSED:
+                if core.read(50) == c.TERN_E_CLOSED:
                     return gate.opened
             finally:
                 self._lock.release()
+            self._leave_in_time()
         return gate.opened
+
+    def _glance(self) -> None:
+        """Reads what there is, where no loop does."""
+        core = self._core
+        if core is not None and not self._served() and self._lock.acquire(blocking=False):
+            try:
+                if self._telling is None:
+                    core.read(0, wait=False)
+            finally:
+                self._lock.release()
 
     # ---- what the core tells ----
 
     def _on_message(self, who: int, message: Message) -> bool:
-        if self._telling != threading.get_ident():
-            self._tell(self._kept_message, who, message)
+        if self._pending or self._telling != threading.get_ident():
+            self._tell_later(self._kept_message, self._core, who, message)
             return False
         self._message(who, message)
         return True
 
-    def _kept_message(self, who: int, message: Message) -> None:
+    def _kept_message(self, core: Optional[Core], who: int, message: Message) -> None:
         self._message(who, message)
-        if self._core is not None:
-            self._core.acknowledge(message)
+        if core is not None:
+            core.acknowledge(message)
 
     def _message(self, who: int, message: Message) -> None:
         callback = self._handlers.get(who) if who else self.on_message
@@ -138,6 +174,8 @@ class Teller(Settings, Callbacks):
                 self._raised(error)
 
     def _on_delivery(self, first: int, last: int, outcome: int, cause: int, reason: int) -> None:
+        if self._sent is not None:
+            self._sent.ended += last - first + 1
         done = outcome in GOOD or outcome == c.TERN_OUTCOME_REFUSED
         if self.on_publish is not None and done:
             for number in range(first, last + 1):

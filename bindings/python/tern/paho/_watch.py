@@ -5,20 +5,30 @@ SPDX-License-Identifier: Apache-2.0
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 
 
 class Watch:
-    """One descriptor for two: the client's, and a bell of our own."""
+    """One descriptor for two: that of the core of now, and a bell of our own."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self) -> None:
         self._near, self._far = socket.socketpair()
         self._near.setblocking(False)
         self._far.setblocking(False)
         self._poll = select.epoll()
-        self._poll.register(descriptor, select.EPOLLIN)
         self._poll.register(self._near, select.EPOLLIN)
+        self._followed = -1
+
+    def follow(self, descriptor: int) -> None:
+        """Has a core's descriptor waited for, and no longer the one before; -1 for none."""
+        if self._followed >= 0:
+            with contextlib.suppress(OSError):
+                self._poll.unregister(self._followed)
+        self._followed = descriptor
+        if descriptor >= 0:
+            self._poll.register(descriptor, select.EPOLLIN)
 
     def fileno(self) -> int:
         """The descriptor, readable while there is something to do for loop() or loop_read()."""
@@ -26,10 +36,8 @@ class Watch:
 
     def ring(self) -> None:
         """Ends a wait, now or the next one."""
-        try:
+        with contextlib.suppress(BlockingIOError):  # it rings already
             self._far.send(b"0")
-        except BlockingIOError:
-            pass  # it rings already
 
     def wait(self, timeout: float) -> None:
         """Waits until there is something to do."""
@@ -37,13 +45,11 @@ class Watch:
 
     def silence(self) -> None:
         """The bell has been heard."""
-        try:
+        with contextlib.suppress(BlockingIOError):
             self._near.recv(4096)
-        except BlockingIOError:
-            pass
 
     def close(self) -> None:
-        """Closes all but the client's descriptor."""
+        """Closes all but the core's descriptor."""
         self._poll.close()
         self._near.close()
         self._far.close()

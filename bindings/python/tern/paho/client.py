@@ -11,10 +11,9 @@ import logging
 from typing import Callable, Optional, Union
 
 from .._apply import make_message
-from .._core import LOG, Gate, TokenResult
+from .._core import LOG, TokenResult
 from .._ffi import c, held
 from ..errors import OutboxFullError, TernError
-from ..outcomes import GOOD
 from ..requests import Subscribe, subscription
 from . import MQTTException
 from ._callbacks import (
@@ -150,6 +149,7 @@ class Client(Connection):
         if len(payload) > LARGEST:
             raise ValueError("Payload too large.")
         core = self._core or self._make_core()
+        sent = self._sent
         connected = held.tern_client_connected(core.handle) == 1
         if not connected and qos == 0:
             return self._not_published(topic, MQTTErrorCode.MQTT_ERR_NO_CONN)
@@ -158,7 +158,9 @@ class Client(Connection):
             number = core.publish(topic, payload, flags, to_native(properties))
         except OutboxFullError:
             return self._not_published(topic, MQTTErrorCode.MQTT_ERR_QUEUE_SIZE)
-        info = MQTTMessageInfo((number - 1) % 65535 + 1, self, number)
+        if sent is not None and sent.newest < number:
+            sent.newest = number
+        info = MQTTMessageInfo((number - 1) % 65535 + 1, sent, number)
         if not connected:
             info.rc = MQTTErrorCode.MQTT_ERR_NO_CONN
         return info
@@ -168,19 +170,6 @@ class Client(Connection):
         info = MQTTMessageInfo(self._next_mid())
         info.rc = rc
         return info
-
-    def _was_published(self, message_id: int) -> bool:
-        core = self._core
-        key = None if core is None else core.settled.find(message_id)
-        return key is not None and (key[0] in GOOD or key[0] == c.TERN_OUTCOME_REFUSED)
-
-    def _wait_published(self, message_id: int, timeout: Optional[float]) -> None:
-        core = self._core
-        if core is None:
-            return
-        gate = Gate()
-        if core.settled.wait(message_id, gate.open) is None and not self._wait(gate, timeout):
-            core.settled.forget(message_id, gate.open)
 
     # ---- subscribing ----
 
