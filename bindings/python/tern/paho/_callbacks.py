@@ -39,10 +39,10 @@ class DisconnectFlags(NamedTuple):
     """The broker said why; else the reason code was made here."""
 
 
-def convert_connack_rc_to_reason_code(connack_rc: int) -> ReasonCode:
+def convert_connack_rc_to_reason_code(connack_code: int) -> ReasonCode:
     """The reason code of MQTT 5 for a 3.1.1 return code."""
     codes = {value: code for code, value in _RETURN_CODES.items()}
-    code = 0 if connack_rc == 0 else codes.get(connack_rc, 0x80)
+    code = 0 if connack_code == 0 else codes.get(connack_code, 0x80)
     return ReasonCode(PacketTypes.CONNACK, identifier=code)
 
 
@@ -164,7 +164,7 @@ class Callbacks:
         """Calls on_connect for an accepted connection and for a refused one."""
         if self.on_connect is None:
             return
-        reason = ReasonCode(PacketTypes.CONNACK, identifier=max(event.reason_code, 0))
+        reason = ReasonCode.told(PacketTypes.CONNACK, max(event.reason_code, 0))
         flags = {"session present": int(event.session_present)}
         if self._version_2:
             told = properties or Properties(PacketTypes.CONNACK)
@@ -193,20 +193,20 @@ class Callbacks:
         if self._version_2:
             reason = _ACCEPTED
             if reason_code > 0:
-                reason = ReasonCode(PacketTypes.PUBACK, identifier=reason_code)
+                reason = ReasonCode.told(PacketTypes.PUBACK, reason_code)
             self._call(self.on_publish, mid, reason, Properties(PacketTypes.PUBACK))
         else:
             self._call(self.on_publish, mid)
 
     def _told_subscribe(self, mid: int, codes: list[int]) -> None:
-        reasons = [ReasonCode(PacketTypes.SUBACK, identifier=code) for code in codes]
+        reasons = [ReasonCode.told(PacketTypes.SUBACK, code) for code in codes]
         if self._version_2 or self._speaks_5:
             self._call(self.on_subscribe, mid, reasons, Properties(PacketTypes.SUBACK))
         else:
             self._call(self.on_subscribe, mid, tuple(codes))
 
     def _told_unsubscribe(self, mid: int, codes: list[int]) -> None:
-        reasons = [ReasonCode(PacketTypes.UNSUBACK, identifier=code) for code in codes]
+        reasons = [ReasonCode.told(PacketTypes.UNSUBACK, code) for code in codes]
         properties = Properties(PacketTypes.UNSUBACK)
         if self._version_2:
             self._call(self.on_unsubscribe, mid, reasons, properties)

@@ -436,7 +436,7 @@ class Connection(Teller):
         if self._wanted:
             rc = _LOST.get(event.error, MQTTErrorCode.MQTT_ERR_CONN_LOST)
             if event.reason_code >= 0:
-                reason = ReasonCode(PacketTypes.DISCONNECT, identifier=event.reason_code)
+                reason = ReasonCode.told(PacketTypes.DISCONNECT, event.reason_code)
         properties = None
         if self._speaks_5 and event.reason_string is not None:
             properties = Properties(PacketTypes.DISCONNECT)

@@ -1,0 +1,91 @@
+"""What tern.paho's programs hold: reason codes, properties, options of subscriptions, messages.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any, Callable
+
+import pytest
+
+import tern.paho.client as mqtt
+from tern.paho.packettypes import PacketTypes
+from tern.paho.reasoncodes import ReasonCode
+
+ORDERS = (operator.lt, operator.le, operator.eq, operator.ne, operator.ge, operator.gt)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("other", (0, 134, 135, 136))
+def test_reason_codes_have_the_order_of_their_numbers(
+    order: Callable[[Any, Any], bool], other: int
+) -> None:
+    reason = ReasonCode(PacketTypes.CONNACK, identifier=135)
+    assert order(reason, other) == order(135, other)
+    assert order(other, reason) == order(other, 135)
+    assert order(reason, ReasonCode.told(PacketTypes.SUBACK, other)) == order(135, other)
+
+
+def test_reason_codes_and_strangers() -> None:
+    reason = ReasonCode(PacketTypes.SUBACK, "Granted QoS 1")
+    assert reason != "1" and reason != 1.5 and reason is not None and reason in (1,)
+    assert {1: "found"}[reason] == "found"  # type: ignore[index]
+    with pytest.raises(TypeError):
+        assert reason < "2"
+
+
+def test_reason_codes_by_name_and_number() -> None:
+    assert ReasonCode(PacketTypes.CONNACK, "Bad user name or password") == 134
+    assert str(ReasonCode(PacketTypes.DISCONNECT)) == "Normal disconnection"
+    assert ReasonCode(PacketTypes.UNSUBACK, identifier=17) == "No subscription found"
+    assert ReasonCode(PacketTypes.SUBACK, identifier=0).getId("Not authorized") == 135
+    for packet, name in (
+        (PacketTypes.SUBACK, "Success"),  # also what is made without a name
+        (PacketTypes.CONNACK, "not authorized"),
+        (PacketTypes.CONNACK, "Granted QoS 1"),
+    ):
+        with pytest.raises(KeyError, match=name):
+            ReasonCode(packet, name)
+    with pytest.raises(ValueError, match="16 is not one of"):
+        ReasonCode(PacketTypes.CONNACK, identifier=16)
+    with pytest.raises(KeyError):
+        ReasonCode(PacketTypes.CONNACK, identifier=250)
+
+
+def test_reason_codes_of_packets() -> None:
+    reason = ReasonCode(PacketTypes.SUBACK, identifier=0x80)
+    assert reason.pack() == b"\x80"
+    assert reason.unpack(b"\x87rest") == 1 and reason == 0x87
+    with pytest.raises(ValueError):
+        reason.unpack(b"\x04")
+    assert reason == "Not authorized"
+
+
+def test_what_a_broker_must_not_say_is_told_all_the_same() -> None:
+    assert str(ReasonCode.told(PacketTypes.DISCONNECT, 0x85)) == "Client Identifier not valid"
+    assert ReasonCode.told(PacketTypes.SUBACK, 250).is_failure
+
+
+def test_reason_codes_are_those_of_paho() -> None:
+    paho = pytest.importorskip("paho.mqtt.reasoncodes").ReasonCode
+    for packet in range(16):
+        for value in range(256):
+            try:
+                known = paho(packet, identifier=value)
+            except (KeyError, ValueError) as error:
+                with pytest.raises(type(error)):
+                    ReasonCode(packet, identifier=value)
+                continue
+            ours = ReasonCode(packet, identifier=value)
+            assert (str(ours), repr(ours)) == (str(known), repr(known))
+            assert (ours.is_failure, ours.pack()) == (known.is_failure, known.pack())
+            assert ReasonCode(packet, known.getName()).value == value
+    assert {value: set(named) for value, named in ReasonCode.names.items()} == {
+        value: set(named) for value, named in paho.names.items()
+    }
+
+
+def test_a_return_code_of_3_1_1_as_a_reason_code() -> None:
+    assert mqtt.convert_connack_rc_to_reason_code(connack_code=4) == "Bad user name or password"
