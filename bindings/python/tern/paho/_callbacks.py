@@ -52,26 +52,32 @@ def convert_disconnect_error_code_to_reason_code(rc: MQTTErrorCode) -> ReasonCod
 
 
 class Callbacks:
-    """The attributes on_connect and so on, their decorators, and how they are called."""
+    """The attributes on_connect and so on, their decorators, and how they are called.
+
+    They are attributes of the class, so that a subclass may have methods of these names.
+    """
+
+    on_pre_connect: Optional[Callback] = None
+    on_connect: Optional[Callback] = None
+    on_connect_fail: Optional[Callback] = None
+    on_disconnect: Optional[Callback] = None
+    on_message: Optional[Callback] = None
+    on_publish: Optional[Callback] = None
+    on_subscribe: Optional[Callback] = None
+    on_unsubscribe: Optional[Callback] = None
+    on_log: Optional[Callback] = None
+    on_socket_open: Optional[Callback] = None
+    on_socket_close: Optional[Callback] = None
+    on_socket_register_write: Optional[Callback] = None
+    on_socket_unregister_write: Optional[Callback] = None
 
     def __init__(self, version: CallbackAPIVersion, userdata: Any) -> None:
         self._version_2 = version == CallbackAPIVersion.VERSION2
         self._callback_api_version = version
         self._speaks_5 = False
         self._userdata = userdata
-        self.on_pre_connect: Optional[Callback] = None
-        self.on_connect: Optional[Callback] = None
-        self.on_connect_fail: Optional[Callback] = None
-        self.on_disconnect: Optional[Callback] = None
-        self.on_message: Optional[Callback] = None
-        self.on_publish: Optional[Callback] = None
-        self.on_subscribe: Optional[Callback] = None
-        self.on_unsubscribe: Optional[Callback] = None
-        self.on_log: Optional[Callback] = None
-        self.on_socket_open: Optional[Callback] = None
-        self.on_socket_close: Optional[Callback] = None
-        self.on_socket_register_write: Optional[Callback] = None
-        self.on_socket_unregister_write: Optional[Callback] = None
+        for name in _NAMES:  # those of a subclass stay
+            self.__dict__.pop(name, None)
         self._handlers: dict[int, Callback] = {}
 
     @property
@@ -215,3 +221,6 @@ class Callbacks:
             self._call(self.on_unsubscribe, mid, properties, one)
         else:
             self._call(self.on_unsubscribe, mid)
+
+
+_NAMES = tuple(name for name in Callbacks.__dict__ if name.startswith("on_"))
