@@ -5,13 +5,19 @@ SPDX-License-Identifier: Apache-2.0
 
 from __future__ import annotations
 
+import copy
 import operator
+import pickle
 from typing import Any, Callable
+from unittest import mock
 
 import pytest
+from broker import Broker
+from conftest import wait_until
 
 import tern.paho.client as mqtt
 from tern.paho.packettypes import PacketTypes
+from tern.paho.properties import Properties
 from tern.paho.reasoncodes import ReasonCode
 
 ORDERS = (operator.lt, operator.le, operator.eq, operator.ne, operator.ge, operator.gt)
@@ -89,3 +95,69 @@ def test_reason_codes_are_those_of_paho() -> None:
 
 def test_a_return_code_of_3_1_1_as_a_reason_code() -> None:
     assert mqtt.convert_connack_rc_to_reason_code(connack_code=4) == "Bad user name or password"
+
+
+# ---- messages ----
+
+
+@pytest.fixture
+def received(broker: Broker, topic: str) -> mqtt.MQTTMessage:
+    """A message that came over MQTT 5."""
+    came: list[mqtt.MQTTMessage] = []
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+    client.on_connect = lambda *_: client.subscribe(topic, 1)
+    client.on_subscribe = lambda *_: client.publish(topic, "payload", 1, properties=rich)
+    client.on_message = lambda _client, _userdata, message: came.append(message)
+    rich = Properties(PacketTypes.PUBLISH)
+    rich.UserProperty = ("a", "b")
+    client.connect("127.0.0.1", broker.port)
+    assert wait_until(lambda: client.loop(0.1) == 0 and came)
+    client.disconnect()
+    return came[0]
+
+
+def test_a_received_message_can_be_changed(received: mqtt.MQTTMessage) -> None:
+    for value in (b"other/topic", "other/topic"):
+        received.topic = value  # type: ignore[assignment]
+        assert received.topic == "other/topic"
+    received.payload, received.qos, received.retain, received.mid = b"other", 2, True, 9
+    assert (received.payload, received.qos, received.retain, received.mid) == (b"other", 2, True, 9)
+
+
+@pytest.mark.parametrize(
+    "again", (copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one)))
+)
+def test_a_received_message_can_be_copied(
+    received: mqtt.MQTTMessage, topic: str, again: Callable[[Any], mqtt.MQTTMessage]
+) -> None:
+    copied = again(received)
+    assert type(copied) is mqtt.MQTTMessage and copied == received and copied.mid > 0
+    assert (copied.topic, copied.payload, copied.qos) == (topic, b"payload", 1)
+    assert copied.properties is not None and copied.properties.UserProperty == [("a", "b")]
+    assert copied.timestamp == received.timestamp and not copied.retain
+    copied.topic = b"another"
+    assert received.topic == topic
+
+
+def test_what_a_message_has_not_is_an_attribute_error(received: mqtt.MQTTMessage) -> None:
+    assert getattr(received, "nope", "default") == "default"
+    with pytest.raises(AttributeError):
+        type(received).__new__(type(received)).payload  # noqa: B018
+    with pytest.raises(AttributeError):
+        received.quality = 1  # type: ignore[attr-defined]
+
+
+def test_a_message_of_the_programs_own() -> None:
+    message = mqtt.MQTTMessage(3, b"a/b")
+    assert (message.topic, message.mid, message.info.mid) == ("a/b", 3, 3)
+    assert message.state == mqtt.mqtt_ms_invalid and message.properties is None
+    assert pickle.loads(pickle.dumps(message)).topic == "a/b"
+    assert mock.create_autospec(mqtt.MQTTMessage).payload is not None
+
+
+def test_what_publish_returns_is_a_tuple_of_old() -> None:
+    info = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2).publish("a", "x", 1)
+    assert str(info) == str((mqtt.MQTT_ERR_NO_CONN, info.mid))
+    assert (next(info), info.next()) == tuple(info) == (info[0], info[1])
+    with pytest.raises(StopIteration):
+        next(info)
