@@ -16,9 +16,11 @@ from broker import Broker
 from conftest import wait_until
 
 import tern.paho.client as mqtt
+from tern.paho import MQTTException
 from tern.paho.packettypes import PacketTypes
-from tern.paho.properties import Properties
+from tern.paho.properties import Properties, VariableByteIntegers
 from tern.paho.reasoncodes import ReasonCode
+from tern.paho.subscribeoptions import SubscribeOptions
 
 ORDERS = (operator.lt, operator.le, operator.eq, operator.ne, operator.ge, operator.gt)
 
@@ -95,6 +97,126 @@ def test_reason_codes_are_those_of_paho() -> None:
 
 def test_a_return_code_of_3_1_1_as_a_reason_code() -> None:
     assert mqtt.convert_connack_rc_to_reason_code(connack_code=4) == "Bad user name or password"
+
+
+# ---- properties and options ----
+
+
+def full(properties: Any) -> Any:
+    """Properties of a PUBLISH with one of each kind."""
+    properties.PayloadFormatIndicator = 1
+    properties.MessageExpiryInterval = 70000
+    properties.ContentType = "text/plain"
+    properties.CorrelationData = b"\x01\x02"
+    properties.SubscriptionIdentifier = [200, 3]
+    properties.TopicAlias = 5
+    properties.UserProperty = ("a", "1")
+    properties.UserProperty = [("b", "2"), ("b", "3")]
+    return properties
+
+
+def test_properties_are_packed_and_unpacked() -> None:
+    properties = full(Properties(PacketTypes.PUBLISH))
+    packed = properties.pack()
+    assert packed[0] == len(packed) - 1
+    again, size = Properties(PacketTypes.PUBLISH).unpack(packed + b"rest")
+    assert size == len(packed) and again.json() == properties.json()
+    assert Properties(PacketTypes.PUBLISH).pack() == b"\0"
+
+
+@pytest.mark.parametrize("packed", (b"", b"\xff\xff\xff\xff", b"\5\1\1", b"\1\x7f", b"\2\2\1"))
+def test_broken_properties_are_malformed(packed: bytes) -> None:
+    with pytest.raises(mqtt.MalformedPacket):
+        Properties(PacketTypes.PUBLISH).unpack(packed)
+
+
+def test_properties_that_do_not_belong_there_are_not_unpacked() -> None:
+    for packed in (b"\4\1\1\1\1", b"\3\x21\0\1"):  # twice; one of CONNECT's
+        with pytest.raises(MQTTException):
+            Properties(PacketTypes.PUBLISH).unpack(packed)
+
+
+@pytest.mark.parametrize(
+    ("packet", "name", "value"),
+    (
+        (PacketTypes.PUBLISH, "PayloadFormatIndicator", 2),
+        (PacketTypes.PUBLISH, "PayloadFormatIndicator", "s"),
+        (PacketTypes.PUBLISH, "TopicAlias", 0),
+        (PacketTypes.PUBLISH, "SubscriptionIdentifier", 0),
+        (PacketTypes.PUBLISH, "UserProperty", ("a",)),
+        (PacketTypes.PUBLISH, "UserProperty", ["ab", ("a", 1)]),
+        (PacketTypes.PUBLISH, "CorrelationData", "text"),
+        (PacketTypes.PUBLISH, "ContentType", 5),
+        (PacketTypes.PUBLISH, "topicAlias", 1),
+        (PacketTypes.CONNECT, "ReceiveMaximum", 0),
+        (PacketTypes.CONNECT, "SessionExpiryInterval", 1 << 32),
+        (PacketTypes.CONNECT, "ReasonString", "not of this packet"),
+        (PacketTypes.WILLMESSAGE, "ServerKeepAlive", 1),
+    ),
+)
+def test_wrong_properties_raise(packet: int, name: str, value: object) -> None:
+    with pytest.raises(MQTTException, match=name):
+        setattr(Properties(packet), name, value)
+
+
+def test_properties_know_names_and_identifiers() -> None:
+    properties = Properties(PacketTypes.PUBLISH)
+    assert properties.getIdentFromName("ContentType") == properties.names["Content Type"] == 3
+    assert properties.getIdentFromName("Nope") == -1
+    assert properties.getNameFromIdent(38) == "User Property"
+    assert properties.allowsMultiple("UserProperty")
+    assert not properties.allowsMultiple("ContentType")
+
+
+def test_properties_and_options_are_packed_as_those_of_paho() -> None:
+    paho = pytest.importorskip("paho.mqtt.properties")
+    theirs, ours = full(paho.Properties(3)), full(Properties(3))
+    assert theirs.pack() == ours.pack() and str(theirs) == str(ours)
+    assert Properties(3).unpack(theirs.pack())[0].json() == theirs.json() == ours.json()
+    assert theirs.names == ours.names
+    for number in (0, 127, 128, 16383, 16384, 268435455):
+        packed = paho.VariableByteIntegers.encode(number)
+        assert packed == VariableByteIntegers.encode(number)
+        assert VariableByteIntegers.decode(packed + b"!") == (number, len(packed))
+    options = pytest.importorskip("paho.mqtt.subscribeoptions").SubscribeOptions
+    for arguments in ((), (1, True, False, 2), (2, False, True, 1)):
+        one, other = options(*arguments), SubscribeOptions(*arguments)
+        assert (one.pack(), str(one), one.json()) == (other.pack(), str(other), other.json())
+
+
+def test_options_of_a_subscription() -> None:
+    options = SubscribeOptions()
+    assert options.unpack(b"\x2d!") == 1
+    assert options.json() == SubscribeOptions(1, True, True, 2).json()
+    with pytest.raises(MQTTException, match="nolocal"):
+        options.nolocal = True  # type: ignore[attr-defined]
+    with pytest.raises(AssertionError, match="QoS"):
+        SubscribeOptions(3)
+    with pytest.raises(AssertionError, match="retainHandling"):
+        options.retainHandling = 7
+
+
+def test_a_topic_alias_is_tern_s_business(broker: Broker, topic: str) -> None:
+    client, came = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5), []
+    client.on_message = lambda _client, _userdata, message: came.append(message)
+    client.connect("127.0.0.1", broker.port)
+    client.subscribe(topic, 1)
+    alias = Properties(PacketTypes.PUBLISH)
+    alias.TopicAlias = 1
+    alias.ContentType = b"text/plain"  # paho-mqtt takes bytes for text too
+    client.publish(topic, "x", 1, properties=alias)
+    assert wait_until(lambda: client.loop(0.1) == 0 and came)
+    assert came[0].properties is not None and came[0].properties.ContentType == "text/plain"
+    with pytest.raises(ValueError, match="TopicAlias"):
+        client.publish("", "x", properties=alias)
+    client.disconnect()
+
+
+@pytest.mark.parametrize("topic", ("", None, b"bytes"))
+def test_what_is_no_topic_is_an_error(topic: Any) -> None:
+    for qos in (0, 1):
+        with pytest.raises(ValueError, match="Invalid topic"):
+            mqtt.Client(mqtt.CallbackAPIVersion.VERSION2).publish(topic, "x", qos)
 
 
 # ---- messages ----

@@ -8,3 +8,7 @@ SPDX-License-Identifier: Apache-2.0
 
 class MQTTException(Exception):
     """What paho-mqtt raises for wrong properties."""
+
+
+class MalformedPacket(MQTTException):
+    """What is to be unpacked is broken."""

@@ -40,20 +40,23 @@ def mid_of(number: int) -> int:
 
 
 def to_native(properties: Optional[Properties]) -> Optional[native.Properties]:
-    """Properties of a message as tern.Client has them."""
+    """Properties of a message as tern.Client has them, but TopicAlias: Tern chooses aliases."""
     if properties is None or properties.isEmpty():
         return None
     get = properties.__dict__.get
-    if "TopicAlias" in properties.__dict__:
-        raise ValueError("TopicAlias: Tern chooses topic aliases by itself")
+    correlation = get("CorrelationData")
     return native.Properties(
         payload_format=get("PayloadFormatIndicator"),
         expiry=get("MessageExpiryInterval"),
-        content_type=get("ContentType"),
-        response_topic=get("ResponseTopic"),
-        correlation_data=get("CorrelationData"),
+        content_type=_text(get("ContentType")),
+        response_topic=_text(get("ResponseTopic")),
+        correlation_data=None if correlation is None else bytes(correlation),
         user_properties=list(get("UserProperty", [])),
     )
+
+
+def _text(value: Union[str, bytes, None]) -> Optional[str]:
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def from_native(properties: native.Properties, packet: int = PacketTypes.PUBLISH) -> Properties:

@@ -16,7 +16,7 @@ from .._ffi import c, held
 from ..errors import OutboxFullError, TernError
 from ..outcomes import GOOD
 from ..requests import Subscribe, subscription
-from . import MQTTException
+from . import MalformedPacket, MQTTException
 from ._callbacks import (
     Callback,
     ConnectFlags,
@@ -161,6 +161,8 @@ class Client(Connection):
 
         Raises ValueError and TypeError for wrong arguments.
         """
+        if not topic or not isinstance(topic, str):
+            raise ValueError(_bad_topic(properties))
         if payload.__class__ is not bytes:
             payload = encoded(payload)
         if qos not in (0, 1, 2):
@@ -317,6 +319,12 @@ class Client(Connection):
         return self._logger is not None or self.on_log is not None
 
 
+def _bad_topic(properties: Optional[Properties]) -> str:
+    if properties is not None and hasattr(properties, "TopicAlias"):
+        return "TopicAlias: Tern chooses topic aliases by itself, and needs every message's topic"
+    return "Invalid topic."
+
+
 def _filters_of(
     topic: Filters, qos: int, options: Optional[SubscribeOptions], speaks_5: bool
 ) -> list[Subscribe]:
@@ -370,6 +378,7 @@ __all__ = [
     "DISCONNECT",
     "DisconnectFlags",
     "LogLevel",
+    "MalformedPacket",
     "MQTTErrorCode",
     "MQTTException",
     "MQTTMessage",
