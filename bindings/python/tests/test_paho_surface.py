@@ -13,6 +13,7 @@ from broker import Broker
 from conftest import wait_until
 
 import tern.paho.client as mqtt
+from tern.paho.matcher import MQTTMatcher
 
 V1, V2 = mqtt.CallbackAPIVersion.VERSION1, mqtt.CallbackAPIVersion.VERSION2
 
@@ -74,3 +75,42 @@ def test_mocks_of_the_client_know_its_callbacks() -> None:
     with mock.patch.object(mqtt.Client, "on_message") as patched:
         assert mqtt.Client(V2).on_message is patched
     assert mqtt.Client(V2).on_message is None
+
+
+# ---- filters ----
+
+FILTERS = ("#", "+", "+/#", "/#", "a", "a/", "a/#", "a/+", "a/b/#", "+/+", "/+", "$SYS/#", "$SYS/+")
+TOPICS = ("a", "a/", "a/b", "a/b/c", "/a", "/", "$SYS/x", "$SYS", "", "a//b", "$share/g/a", "é/x")
+
+
+def test_the_matcher_finds_what_the_c_library_finds() -> None:
+    matcher = MQTTMatcher()
+    for sub in FILTERS:
+        matcher[sub] = sub
+    for topic in TOPICS:
+        found = sorted(matcher.iter_match(topic))
+        assert found == sorted(sub for sub in FILTERS if mqtt.topic_matches_sub(sub, topic)), topic
+
+
+def test_the_matcher_forgets() -> None:
+    matcher = MQTTMatcher()
+    matcher["a/b"], matcher["a"], matcher["a/b/c"] = 1, None, 3
+    assert matcher["a/b"] == 1 and matcher["a"] is None
+    del matcher["a/b"], matcher["a/b/c"]
+    assert list(matcher.iter_match("a/b")) == list(matcher.iter_match("a/b/c")) == []
+    assert list(matcher.iter_match("a")) == [None]
+    del matcher["a"]
+    assert matcher._root == {}
+    for key in ("a", "a/b", "x"):
+        with pytest.raises(KeyError):
+            matcher[key]
+        with pytest.raises(KeyError):
+            del matcher[key]
+
+
+def test_topics_match_as_in_paho() -> None:
+    paho = pytest.importorskip("paho.mqtt.client")
+    for sub in (*FILTERS, "$share/g/a", "$share/+/a"):
+        for topic in TOPICS:
+            expected = paho.topic_matches_sub(sub, topic)
+            assert mqtt.topic_matches_sub(sub, topic) == expected, (sub, topic)

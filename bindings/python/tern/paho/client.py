@@ -109,6 +109,7 @@ from .enums import (
     mqtt_ms_wait_for_pubrec,
     mqtt_ms_wait_for_pubrel,
 )
+from .matcher import MQTTMatcher
 from .packettypes import PacketTypes
 from .properties import Properties
 from .reasoncodes import ReasonCode, ReasonCodes
@@ -139,7 +140,12 @@ def connack_string(connack_code: Union[int, ReasonCode]) -> str:
 
 
 def topic_matches_sub(sub: str, topic: str) -> bool:
-    """Whether a topic matches a filter (MQTT 5 section 4.7)."""
+    """Whether a topic matches a filter (MQTT 5 section 4.7). A shared subscription's begins with
+    $share/, and matches as if that were a level of topics."""
+    if not topic or sub.startswith("$share/"):
+        matcher = MQTTMatcher()
+        matcher[sub] = True
+        return any(matcher.iter_match(topic))
     return bool(held.tern_filter_matches(sub.encode(), topic.encode()) == 1)
 
 
@@ -381,6 +387,7 @@ __all__ = [
     "MalformedPacket",
     "MQTTErrorCode",
     "MQTTException",
+    "MQTTMatcher",
     "MQTTMessage",
     "MQTTMessageInfo",
     "MQTTProtocolVersion",
