@@ -43,7 +43,7 @@ _AVAILABLE = {
 _LIVE: weakref.WeakSet[Connection] = weakref.WeakSet()
 
 
-class WebsocketConnectionError(ConnectionError):
+class WebsocketConnectionError(ConnectionError, ValueError):
     """The WebSocket handshake failed."""
 
 
@@ -468,33 +468,6 @@ class Connection(Teller):
             if value is not None:
                 setattr(properties, name, value)
         return properties
-
-    # ---- properties of 2.x ----
-
-    @property
-    def host(self) -> str:
-        """Where connect() goes."""
-        return self._host
-
-    @property
-    def port(self) -> int:
-        """Where connect() goes."""
-        return self._port
-
-    @property
-    def keepalive(self) -> int:
-        """Seconds."""
-        return self._keepalive
-
-    @property
-    def transport(self) -> str:
-        """ "tcp", "websockets" or "unix"."""
-        return self._transport
-
-    @property
-    def protocol(self) -> MQTTProtocolVersion:
-        """The version of MQTT."""
-        return self._protocol
 
 
 _TOLD: dict[EventKind, Callable[[Connection, Event], None]] = {

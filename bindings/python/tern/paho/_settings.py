@@ -248,13 +248,10 @@ class Settings:
             "outbox_bytes": sys.maxsize,
             "outbox_messages": self._queued,
             "ack": "manual" if self._manual_ack else "auto",
-            "log_level": LogLevel.DEBUG if self._wants_log() else LogLevel.WARNING,
+            "log_level": LogLevel.DEBUG,  # on_log and enable_logger() may come later
             **self._session(),
             **self._connect_options(),
         }
-
-    def _wants_log(self) -> bool:
-        return self._logger is not None
 
 
 def _bracketed(host: str) -> str:
