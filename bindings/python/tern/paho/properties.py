@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any, Optional, Union
 
 from . import MalformedPacket, MQTTException
-from .packettypes import PacketTypes as P
+from .packettypes import PacketTypes as PacketTypes  # programs import it from here too
 
+P = PacketTypes
 _ACKS = [P.CONNACK, P.PUBACK, P.PUBREC, P.PUBREL, P.PUBCOMP, P.SUBACK, P.UNSUBACK]
 _MESSAGE = [P.PUBLISH, P.WILLMESSAGE]
 _MOST = {"byte": 255, "two": 0xFFFF, "four": 0xFFFFFFFF, "variable": 268435455}

@@ -11,8 +11,9 @@ from types import MappingProxyType
 from typing import Any, Union
 
 from .._ffi import held
-from .packettypes import PacketTypes as P
+from .packettypes import PacketTypes as PacketTypes  # programs import it from here too
 
+P = PacketTypes
 _ACK = [P.PUBACK, P.PUBREC]
 _ANY = [P.CONNACK, *_ACK, P.SUBACK, P.UNSUBACK, P.DISCONNECT]
 _BOTH = [P.CONNACK, P.DISCONNECT]
