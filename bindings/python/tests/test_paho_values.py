@@ -189,7 +189,7 @@ def test_options_of_a_subscription() -> None:
     assert options.unpack(b"\x2d!") == 1
     assert options.json() == SubscribeOptions(1, True, True, 2).json()
     with pytest.raises(MQTTException, match="nolocal"):
-        options.nolocal = True  # type: ignore[attr-defined]
+        options.nolocal = True
     with pytest.raises(AssertionError, match="QoS"):
         SubscribeOptions(3)
     with pytest.raises(AssertionError, match="retainHandling"):
@@ -240,7 +240,7 @@ def received(broker: Broker, topic: str) -> mqtt.MQTTMessage:
 
 def test_a_received_message_can_be_changed(received: mqtt.MQTTMessage) -> None:
     for value in (b"other/topic", "other/topic"):
-        received.topic = value  # type: ignore[assignment]
+        received.topic = value
         assert received.topic == "other/topic"
     received.payload, received.qos, received.retain, received.mid = b"other", 2, True, 9
     assert (received.payload, received.qos, received.retain, received.mid) == (b"other", 2, True, 9)
