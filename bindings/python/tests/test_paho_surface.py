@@ -221,6 +221,7 @@ def test_loops_take_the_arguments_of_both_versions(broker: Broker) -> None:
     client.on_connect = lambda *_: client.disconnect()
     client.connect("127.0.0.1", broker.port)
     assert client.loop_forever(1, 1, True) == mqtt.MQTT_ERR_SUCCESS
+    client.on_connect = None
     client.connect("127.0.0.1", broker.port)
     assert client.loop(0.1, 1) == client.loop(timeout=0, max_packets=5) == 0
     assert client.loop_write(1) == client.loop_write() == 0
