@@ -39,4 +39,4 @@ PATH=$folder/nothing "$folder/clean/bin/pip" install -q --no-index "$folder"/dis
 echo "== python: testing"
 "$folder/tools/bin/pip" install -q --no-index "$folder"/dist/*.whl
 cd "$folder"
-"$folder/tools/bin/python" -m pytest -p no:cacheprovider -W error::pytest.PytestUnraisableExceptionWarning "$python"
+timeout 1200 "$folder/tools/bin/python" -m pytest -p no:cacheprovider -W error::pytest.PytestUnraisableExceptionWarning "$python"

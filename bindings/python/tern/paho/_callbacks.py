@@ -39,10 +39,10 @@ class DisconnectFlags(NamedTuple):
     """The broker said why; else the reason code was made here."""
 
 
-def convert_connack_rc_to_reason_code(connack_rc: int) -> ReasonCode:
+def convert_connack_rc_to_reason_code(connack_code: int) -> ReasonCode:
     """The reason code of MQTT 5 for a 3.1.1 return code."""
     codes = {value: code for code, value in _RETURN_CODES.items()}
-    code = 0 if connack_rc == 0 else codes.get(connack_rc, 0x80)
+    code = 0 if connack_code == 0 else codes.get(connack_code, 0x80)
     return ReasonCode(PacketTypes.CONNACK, identifier=code)
 
 
@@ -52,26 +52,32 @@ def convert_disconnect_error_code_to_reason_code(rc: MQTTErrorCode) -> ReasonCod
 
 
 class Callbacks:
-    """The attributes on_connect and so on, their decorators, and how they are called."""
+    """The attributes on_connect and so on, their decorators, and how they are called.
+
+    They are attributes of the class, so that a subclass may have methods of these names.
+    """
+
+    on_pre_connect: Optional[Callback] = None
+    on_connect: Optional[Callback] = None
+    on_connect_fail: Optional[Callback] = None
+    on_disconnect: Optional[Callback] = None
+    on_message: Optional[Callback] = None
+    on_publish: Optional[Callback] = None
+    on_subscribe: Optional[Callback] = None
+    on_unsubscribe: Optional[Callback] = None
+    on_log: Optional[Callback] = None
+    on_socket_open: Optional[Callback] = None
+    on_socket_close: Optional[Callback] = None
+    on_socket_register_write: Optional[Callback] = None
+    on_socket_unregister_write: Optional[Callback] = None
 
     def __init__(self, version: CallbackAPIVersion, userdata: Any) -> None:
         self._version_2 = version == CallbackAPIVersion.VERSION2
         self._callback_api_version = version
         self._speaks_5 = False
         self._userdata = userdata
-        self.on_pre_connect: Optional[Callback] = None
-        self.on_connect: Optional[Callback] = None
-        self.on_connect_fail: Optional[Callback] = None
-        self.on_disconnect: Optional[Callback] = None
-        self.on_message: Optional[Callback] = None
-        self.on_publish: Optional[Callback] = None
-        self.on_subscribe: Optional[Callback] = None
-        self.on_unsubscribe: Optional[Callback] = None
-        self.on_log: Optional[Callback] = None
-        self.on_socket_open: Optional[Callback] = None
-        self.on_socket_close: Optional[Callback] = None
-        self.on_socket_register_write: Optional[Callback] = None
-        self.on_socket_unregister_write: Optional[Callback] = None
+        for name in _NAMES:  # those of a subclass stay
+            self.__dict__.pop(name, None)
         self._handlers: dict[int, Callback] = {}
 
     @property
@@ -164,7 +170,7 @@ class Callbacks:
         """Calls on_connect for an accepted connection and for a refused one."""
         if self.on_connect is None:
             return
-        reason = ReasonCode(PacketTypes.CONNACK, identifier=max(event.reason_code, 0))
+        reason = ReasonCode.told(PacketTypes.CONNACK, max(event.reason_code, 0))
         flags = {"session present": int(event.session_present)}
         if self._version_2:
             told = properties or Properties(PacketTypes.CONNACK)
@@ -193,20 +199,20 @@ class Callbacks:
         if self._version_2:
             reason = _ACCEPTED
             if reason_code > 0:
-                reason = ReasonCode(PacketTypes.PUBACK, identifier=reason_code)
+                reason = ReasonCode.told(PacketTypes.PUBACK, reason_code)
             self._call(self.on_publish, mid, reason, Properties(PacketTypes.PUBACK))
         else:
             self._call(self.on_publish, mid)
 
     def _told_subscribe(self, mid: int, codes: list[int]) -> None:
-        reasons = [ReasonCode(PacketTypes.SUBACK, identifier=code) for code in codes]
+        reasons = [ReasonCode.told(PacketTypes.SUBACK, code) for code in codes]
         if self._version_2 or self._speaks_5:
             self._call(self.on_subscribe, mid, reasons, Properties(PacketTypes.SUBACK))
         else:
             self._call(self.on_subscribe, mid, tuple(codes))
 
     def _told_unsubscribe(self, mid: int, codes: list[int]) -> None:
-        reasons = [ReasonCode(PacketTypes.UNSUBACK, identifier=code) for code in codes]
+        reasons = [ReasonCode.told(PacketTypes.UNSUBACK, code) for code in codes]
         properties = Properties(PacketTypes.UNSUBACK)
         if self._version_2:
             self._call(self.on_unsubscribe, mid, reasons, properties)
@@ -215,3 +221,6 @@ class Callbacks:
             self._call(self.on_unsubscribe, mid, properties, one)
         else:
             self._call(self.on_unsubscribe, mid)
+
+
+_NAMES = tuple(name for name in Callbacks.__dict__ if name.startswith("on_"))

@@ -39,7 +39,7 @@ _AVAILABLE = {
 }
 
 
-class WebsocketConnectionError(ConnectionError):
+class WebsocketConnectionError(ConnectionError, ValueError):
     """The WebSocket handshake failed."""
 
 
@@ -275,6 +275,8 @@ class Connection(Link):
                 if not again:
                     raise
             self._pause()
+            if not self._wanted:  # it was that callback which called disconnect()
+                return
 
     def _try_again(self) -> None:
         self._pause()
@@ -384,7 +386,7 @@ class Connection(Link):
         if self._wanted:
             rc = _LOST.get(event.error, MQTTErrorCode.MQTT_ERR_CONN_LOST)
             if event.reason_code >= 0:
-                reason = ReasonCode(PacketTypes.DISCONNECT, identifier=event.reason_code)
+                reason = ReasonCode.told(PacketTypes.DISCONNECT, event.reason_code)
         properties = None
         if self._speaks_5 and event.reason_string is not None:
             properties = Properties(PacketTypes.DISCONNECT)
@@ -428,33 +430,6 @@ class Connection(Link):
             if value is not None:
                 setattr(properties, name, value)
         return properties
-
-    # ---- properties of 2.x ----
-
-    @property
-    def host(self) -> str:
-        """Where connect() goes."""
-        return self._host
-
-    @property
-    def port(self) -> int:
-        """Where connect() goes."""
-        return self._port
-
-    @property
-    def keepalive(self) -> int:
-        """Seconds."""
-        return self._keepalive
-
-    @property
-    def transport(self) -> str:
-        """ "tcp", "websockets" or "unix"."""
-        return self._transport
-
-    @property
-    def protocol(self) -> MQTTProtocolVersion:
-        """The version of MQTT."""
-        return self._protocol
 
 
 def _os_error(event: Optional[Event]) -> OSError:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from .. import message as native
-from .enums import MQTTErrorCode
+from .enums import MessageState, MQTTErrorCode
 from .packettypes import PacketTypes
 from .properties import Properties
 
@@ -40,20 +40,23 @@ def mid_of(number: int) -> int:
 
 
 def to_native(properties: Optional[Properties]) -> Optional[native.Properties]:
-    """Properties of a message as tern.Client has them."""
+    """Properties of a message as tern.Client has them, but TopicAlias: Tern chooses aliases."""
     if properties is None or properties.isEmpty():
         return None
     get = properties.__dict__.get
-    if "TopicAlias" in properties.__dict__:
-        raise ValueError("TopicAlias: Tern chooses topic aliases by itself")
+    correlation = get("CorrelationData")
     return native.Properties(
         payload_format=get("PayloadFormatIndicator"),
         expiry=get("MessageExpiryInterval"),
-        content_type=get("ContentType"),
-        response_topic=get("ResponseTopic"),
-        correlation_data=get("CorrelationData"),
+        content_type=_text(get("ContentType")),
+        response_topic=_text(get("ResponseTopic")),
+        correlation_data=None if correlation is None else bytes(correlation),
         user_properties=list(get("UserProperty", [])),
     )
+
+
+def _text(value: Union[str, bytes, None]) -> Optional[str]:
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def from_native(properties: native.Properties, packet: int = PacketTypes.PUBLISH) -> Properties:
@@ -77,16 +80,29 @@ def from_native(properties: native.Properties, packet: int = PacketTypes.PUBLISH
 class MQTTMessage:
     """A message: `topic`, `payload` (bytes), `qos`, `retain`, `dup`, `mid`, `properties`."""
 
+    __slots__ = (
+        "_topic",
+        "dup",
+        "info",
+        "mid",
+        "payload",
+        "properties",
+        "qos",
+        "retain",
+        "state",
+        "timestamp",
+    )
+
     def __init__(self, mid: int = 0, topic: bytes = b"") -> None:
         self.timestamp = 0.0
-        self.state = 0
+        self.state = MessageState.MQTT_MS_INVALID
         self.dup = False
         self.mid = mid
         self._topic = topic
         self.payload = b""
         self.qos = 0
         self.retain = False
-        self.info: Optional[MQTTMessageInfo] = None
+        self.info = MQTTMessageInfo(mid)
         self.properties: Optional[Properties] = None
 
     @property
@@ -95,8 +111,8 @@ class MQTTMessage:
         return self._topic.decode()
 
     @topic.setter
-    def topic(self, value: bytes) -> None:
-        self._topic = value
+    def topic(self, value: Union[bytes, str]) -> None:
+        self._topic = value.encode() if isinstance(value, str) else value
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, MQTTMessage) and self.mid == other.mid
@@ -110,16 +126,19 @@ class MQTTMessage:
 class Received(MQTTMessage):
     """A message that came. What is not asked for is not read; what is set stays."""
 
-    _LAZY = ("dup", "mid", "qos", "retain", "properties")
+    __slots__ = ("_native", "_speaks_5", "_text")
 
     def __init__(self, message: native.Message, speaks_5: bool) -> None:
         self._native = message
         self._speaks_5 = speaks_5
+        self._text: Optional[str] = None  # the topic that the program has set
         self.payload = message.payload
         self.timestamp = time.monotonic()
 
     def __getattr__(self, name: str) -> Any:
         # Only called for what is not there yet.
+        if name not in MQTTMessage.__slots__:
+            raise AttributeError(f"MQTTMessage has no {name}")
         message = self._native
         if name == "_topic":
             value: Any = message.topic.encode()
@@ -133,21 +152,25 @@ class Received(MQTTMessage):
             value = message.duplicate
         elif name == "properties":
             value = from_native(message.properties) if self._speaks_5 else None
-        elif name in ("state", "info"):
-            value = 0 if name == "state" else MQTTMessageInfo(self.mid)
         else:
-            raise AttributeError(f"MQTTMessage has no {name}")
-        self.__dict__[name] = value
+            value = MessageState.MQTT_MS_INVALID if name == "state" else MQTTMessageInfo(self.mid)
+        setattr(self, name, value)
         return value
 
     @property
     def topic(self) -> str:
         """The topic name."""
-        return self._native.topic
+        return self._native.topic if self._text is None else self._text
 
     @topic.setter
-    def topic(self, value: bytes) -> None:
-        raise AttributeError("the topic of a received message cannot be changed")
+    def topic(self, value: Union[bytes, str]) -> None:
+        self._topic = value.encode() if isinstance(value, str) else value
+        self._text = self._topic.decode()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles are plain messages, which keep nothing of the connection."""
+        values = {name: getattr(self, name) for name in MQTTMessage.__slots__}
+        return (MQTTMessage, (), (None, values))
 
 
 class MQTTMessageInfo:
@@ -168,8 +191,18 @@ class MQTTMessageInfo:
     def __iter__(self) -> Iterator[Union[MQTTErrorCode, int]]:
         return iter((self.rc, self.mid))
 
+    def __next__(self) -> Union[MQTTErrorCode, int]:
+        self._next += 1
+        if self._next > 2:
+            raise StopIteration
+        return (self.rc, self.mid)[self._next - 1]
+
+    def next(self) -> Union[MQTTErrorCode, int]:
+        """rc the first time, mid the second."""
+        return self.__next__()
+
     def __str__(self) -> str:
-        return str((int(self.rc), self.mid))
+        return str((self.rc, self.mid))
 
     def wait_for_publish(self, timeout: Optional[float] = None) -> None:
         """Waits up to `timeout` seconds until the broker has the message (QoS 0: until it is out).

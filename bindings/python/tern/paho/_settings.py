@@ -259,7 +259,7 @@ class Settings:
             "outbox_bytes": sys.maxsize,
             "outbox_messages": self._queued,
             "ack": "manual" if self._manual_ack else "auto",
-            "log_level": LogLevel.DEBUG if self._wants_log() else LogLevel.WARNING,
+            "log_level": LogLevel.DEBUG,  # on_log and enable_logger() may come later
             **self._session(),
             **self._connect_options(),
         }
@@ -268,9 +268,6 @@ class Settings:
         if self._transport != "websockets":
             return {}
         return dict(self._headers({}) if callable(self._headers) else self._headers)
-
-    def _wants_log(self) -> bool:
-        return self._logger is not None
 
 
 def _bracketed(host: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+from typing import Union
 
 
 class Watch:
@@ -33,6 +34,17 @@ class Watch:
     def fileno(self) -> int:
         """The descriptor, readable while there is something to do for loop() or loop_read()."""
         return self._poll.fileno()
+
+    def setsockopt(self, *arguments: object) -> None:
+        """Nothing: the TCP socket is Tern's."""
+
+    def getsockopt(self, level: int, optname: int, buflen: int = 0) -> Union[int, bytes]:
+        """0, or as many bytes of 0."""
+        return bytes(buflen) if buflen else 0
+
+    def pending(self) -> int:
+        """0: nothing waits that fileno() does not tell of, as it may in TLS sockets."""
+        return 0
 
     def ring(self) -> None:
         """Ends a wait, now or the next one."""

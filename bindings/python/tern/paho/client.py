@@ -7,15 +7,21 @@ SPDX-License-Identifier: Apache-2.0
 
 from __future__ import annotations
 
+import inspect
 import logging
-from typing import Callable, Optional, Union
+import socket
+import ssl
+import string
+import time
+from typing import Any, Callable, Optional, Union, overload
 
 from .._apply import make_message
 from .._core import LOG, TokenResult
 from .._ffi import c, held
 from ..errors import OutboxFullError, TernError
 from ..requests import Subscribe, subscription
-from . import MQTTException
+from . import MalformedPacket, MQTTException
+from ._attributes import Attributes
 from ._callbacks import (
     Callback,
     ConnectFlags,
@@ -23,7 +29,7 @@ from ._callbacks import (
     convert_connack_rc_to_reason_code,
     convert_disconnect_error_code_to_reason_code,
 )
-from ._connection import Connection, WebsocketConnectionError
+from ._connection import WebsocketConnectionError
 from ._message import (
     LARGEST,
     MQTTMessage,
@@ -35,6 +41,40 @@ from ._message import (
     to_native,
 )
 from ._settings import MQTT_CLEAN_START_FIRST_ONLY
+from ._types import (
+    CallbackOnConnect,
+    CallbackOnConnect_v1,
+    CallbackOnConnect_v1_mqtt3,
+    CallbackOnConnect_v1_mqtt5,
+    CallbackOnConnect_v2,
+    CallbackOnConnectFail,
+    CallbackOnDisconnect,
+    CallbackOnDisconnect_v1,
+    CallbackOnDisconnect_v1_mqtt3,
+    CallbackOnDisconnect_v1_mqtt5,
+    CallbackOnDisconnect_v2,
+    CallbackOnLog,
+    CallbackOnMessage,
+    CallbackOnPreConnect,
+    CallbackOnPublish,
+    CallbackOnPublish_v1,
+    CallbackOnPublish_v2,
+    CallbackOnSocket,
+    CallbackOnSubscribe,
+    CallbackOnSubscribe_v1,
+    CallbackOnSubscribe_v1_mqtt3,
+    CallbackOnSubscribe_v1_mqtt5,
+    CallbackOnSubscribe_v2,
+    CallbackOnUnsubscribe,
+    CallbackOnUnsubscribe_v1,
+    CallbackOnUnsubscribe_v1_mqtt3,
+    CallbackOnUnsubscribe_v1_mqtt5,
+    CallbackOnUnsubscribe_v2,
+    CleanStartOption,
+    HTTPHeader,
+    WebSocketHeaders,
+)
+from ._watch import Watch
 from .enums import (
     AUTH,
     CONNACK,
@@ -46,6 +86,8 @@ from .enums import (
     CONNACK_REFUSED_SERVER_UNAVAILABLE,
     CONNECT,
     DISCONNECT,
+    MQTT_BRIDGE,
+    MQTT_CLIENT,
     MQTT_ERR_ACL_DENIED,
     MQTT_ERR_AGAIN,
     MQTT_ERR_AUTH,
@@ -83,13 +125,30 @@ from .enums import (
     CallbackAPIVersion,
     ConnackCode,
     LogLevel,
+    MessageState,
     MessageType,
     MQTTErrorCode,
     MQTTProtocolVersion,
     MQTTv5,
     MQTTv31,
     MQTTv311,
+    PahoClientMode,
+    mqtt_cs_connect_async,
+    mqtt_cs_connected,
+    mqtt_cs_disconnecting,
+    mqtt_cs_new,
+    mqtt_ms_invalid,
+    mqtt_ms_publish,
+    mqtt_ms_queued,
+    mqtt_ms_resend_pubcomp,
+    mqtt_ms_resend_pubrel,
+    mqtt_ms_send_pubrec,
+    mqtt_ms_wait_for_puback,
+    mqtt_ms_wait_for_pubcomp,
+    mqtt_ms_wait_for_pubrec,
+    mqtt_ms_wait_for_pubrel,
 )
+from .matcher import MQTTMatcher
 from .packettypes import PacketTypes
 from .properties import Properties
 from .reasoncodes import ReasonCode, ReasonCodes
@@ -103,6 +162,13 @@ _CONNACK_TEXTS = (
     "Connection refused: bad user name or password.",
     "Connection refused: not authorized.",
 )
+LOGGING_LEVEL = {
+    LogLevel.MQTT_LOG_DEBUG: logging.DEBUG,
+    LogLevel.MQTT_LOG_INFO: logging.INFO,
+    LogLevel.MQTT_LOG_NOTICE: logging.INFO,
+    LogLevel.MQTT_LOG_WARNING: logging.WARNING,
+    LogLevel.MQTT_LOG_ERR: logging.ERROR,
+}
 Filters = Union[
     str,
     tuple[str, Union[int, SubscribeOptions]],
@@ -119,13 +185,57 @@ def connack_string(connack_code: Union[int, ReasonCode]) -> str:
     return _CONNACK_TEXTS[connack_code] if known else "Connection refused: unknown reason."
 
 
+def base62(num: int, base: str = string.digits + string.ascii_letters, padding: int = 1) -> str:
+    """A number with 62 digits, `padding` places at least."""
+    digits = ""
+    while num:
+        num, digit = divmod(num, 62)
+        digits = base[digit] + digits
+    return digits.rjust(padding, base[0])
+
+
 def topic_matches_sub(sub: str, topic: str) -> bool:
-    """Whether a topic matches a filter (MQTT 5 section 4.7)."""
+    """Whether a topic matches a filter (MQTT 5 section 4.7). A shared subscription's begins with
+    $share/, and matches as if that were a level of topics."""
+    if not topic or sub.startswith("$share/"):
+        matcher = MQTTMatcher()
+        matcher[sub] = True
+        return any(matcher.iter_match(topic))
     return bool(held.tern_filter_matches(sub.encode(), topic.encode()) == 1)
 
 
-class Client(Connection):
+class Client(Attributes):
     """paho-mqtt's client, with the constructors of 1.6 and of 2.x."""
+
+    @overload
+    def __init__(
+        self,
+        callback_api_version: CallbackAPIVersion = ...,
+        client_id: Union[str, bytes, None] = "",
+        clean_session: Optional[bool] = None,
+        userdata: Any = None,
+        protocol: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv311,
+        transport: str = "tcp",
+        reconnect_on_failure: bool = True,
+        manual_ack: bool = False,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        client_id: Union[str, bytes, None] = "",
+        clean_session: Optional[bool] = None,
+        userdata: Any = None,
+        protocol: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv311,
+        transport: str = "tcp",
+        reconnect_on_failure: bool = True,
+        manual_ack: bool = False,
+    ) -> None: ...
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """As in 1.6, callback_api_version (VERSION1) may be left out also where arguments have no
+        names. Raises ValueError and TypeError."""
+        super().__init__(*args, **kwargs)
 
     # ---- publishing ----
 
@@ -142,6 +252,8 @@ class Client(Connection):
 
         Raises ValueError and TypeError for wrong arguments.
         """
+        if not topic or not isinstance(topic, str):
+            raise ValueError(_bad_topic(properties))
         if payload.__class__ is not bytes:
             payload = encoded(payload)
         if qos not in (0, 1, 2):
@@ -275,17 +387,80 @@ class Client(Connection):
 
     # ---- logging ----
 
+    @property
+    def logger(self) -> Optional[logging.Logger]:
+        """Where log records go, if anywhere; enable_logger() sets it too."""
+        return self._logger
+
+    @logger.setter
+    def logger(self, value: Optional[logging.Logger]) -> None:
+        self._logger = value
+
     def enable_logger(self, logger: Optional[logging.Logger] = None) -> None:
-        """Has log records go to a logger, "tern" without one; from the next connect() on."""
-        self._stale = self._stale or self._logger is None
+        """Has log records go to a logger, "tern" without one."""
         self._logger = logger or self._logger or LOG
 
     def disable_logger(self) -> None:
         """Has them go nowhere."""
         self._logger = None
 
-    def _wants_log(self) -> bool:
-        return self._logger is not None or self.on_log is not None
+    # ---- what only 1.6 has, and what Tern has not ----
+
+    def loop(self, timeout: float = 1.0, max_packets: int = 1) -> MQTTErrorCode:
+        """Waits up to `timeout` seconds for something to happen, and calls the callbacks."""
+        return super().loop(timeout)
+
+    def loop_write(self, max_packets: int = 1) -> MQTTErrorCode:
+        """Nothing: Tern writes by itself."""
+        return super().loop_write()
+
+    def loop_forever(  # type: ignore[override]  # 1.6 has max_packets in the middle
+        self,
+        timeout: float = 1.0,
+        max_packets: Union[int, bool] = 1,
+        retry_first_connection: bool = False,
+    ) -> MQTTErrorCode:
+        """Calls the callbacks until disconnect() is called; reconnects.
+
+        As in 2.x, retry_first_connection may be the second argument. Raises OSError where the
+        first attempt after connect_async() fails; what callbacks raise.
+        """
+        return super().loop_forever(timeout, retry_first_connection or max_packets is True)
+
+    def message_retry_set(self, retry: float) -> None:
+        """Nothing: MQTT has no retries while a connection lasts."""
+
+    def enable_bridge_mode(self) -> None:
+        """Not there: Tern is a client."""
+        raise ValueError("enable_bridge_mode: Tern is no bridge; SubscribeOptions have noLocal")
+
+    def drop_out_messages(self) -> list[MQTTMessage]:
+        """Not there: topic aliases, for which paho-mqtt has it, are Tern's business."""
+        raise ValueError("drop_out_messages: Tern keeps what is unsent; no topic alias ages in it")
+
+    @property
+    def _sock(self) -> Optional[Watch]:
+        """What socket() returns: asyncio wrappers of paho-mqtt ask for it by this name."""
+        return self.socket()
+
+
+def _signature_of_2() -> inspect.Signature:
+    """What inspect and mocks are to see: 2.x's way of making a client."""
+    signature = inspect.signature(Attributes._begin)
+    arguments = list(signature.parameters.values())
+    arguments[1] = arguments[1].replace(
+        name="callback_api_version", default=CallbackAPIVersion.VERSION1
+    )
+    return signature.replace(parameters=arguments)
+
+
+setattr(Client.__init__, "__signature__", _signature_of_2())  # noqa: B010
+
+
+def _bad_topic(properties: Optional[Properties]) -> str:
+    if properties is not None and hasattr(properties, "TopicAlias"):
+        return "TopicAlias: Tern chooses topic aliases by itself, and needs every message's topic"
+    return "Invalid topic."
 
 
 def _filters_of(
@@ -335,18 +510,52 @@ __all__ = [
     "CONNACK_REFUSED_SERVER_UNAVAILABLE",
     "CONNECT",
     "CallbackAPIVersion",
+    "CallbackOnConnect",
+    "CallbackOnConnectFail",
+    "CallbackOnConnect_v1",
+    "CallbackOnConnect_v1_mqtt3",
+    "CallbackOnConnect_v1_mqtt5",
+    "CallbackOnConnect_v2",
+    "CallbackOnDisconnect",
+    "CallbackOnDisconnect_v1",
+    "CallbackOnDisconnect_v1_mqtt3",
+    "CallbackOnDisconnect_v1_mqtt5",
+    "CallbackOnDisconnect_v2",
+    "CallbackOnLog",
+    "CallbackOnMessage",
+    "CallbackOnPreConnect",
+    "CallbackOnPublish",
+    "CallbackOnPublish_v1",
+    "CallbackOnPublish_v2",
+    "CallbackOnSocket",
+    "CallbackOnSubscribe",
+    "CallbackOnSubscribe_v1",
+    "CallbackOnSubscribe_v1_mqtt3",
+    "CallbackOnSubscribe_v1_mqtt5",
+    "CallbackOnSubscribe_v2",
+    "CallbackOnUnsubscribe",
+    "CallbackOnUnsubscribe_v1",
+    "CallbackOnUnsubscribe_v1_mqtt3",
+    "CallbackOnUnsubscribe_v1_mqtt5",
+    "CallbackOnUnsubscribe_v2",
+    "CleanStartOption",
     "Client",
     "ConnackCode",
     "ConnectFlags",
     "DISCONNECT",
     "DisconnectFlags",
+    "HTTPHeader",
+    "LOGGING_LEVEL",
     "LogLevel",
     "MQTTErrorCode",
     "MQTTException",
+    "MQTTMatcher",
     "MQTTMessage",
     "MQTTMessageInfo",
     "MQTTProtocolVersion",
+    "MQTT_BRIDGE",
     "MQTT_CLEAN_START_FIRST_ONLY",
+    "MQTT_CLIENT",
     "MQTT_ERR_ACL_DENIED",
     "MQTT_ERR_AGAIN",
     "MQTT_ERR_AUTH",
@@ -373,6 +582,8 @@ __all__ = [
     "MQTTv31",
     "MQTTv311",
     "MQTTv5",
+    "MalformedPacket",
+    "MessageState",
     "MessageType",
     "PINGREQ",
     "PINGRESP",
@@ -382,6 +593,7 @@ __all__ = [
     "PUBREC",
     "PUBREL",
     "PacketTypes",
+    "PahoClientMode",
     "Properties",
     "ReasonCode",
     "ReasonCodes",
@@ -390,10 +602,29 @@ __all__ = [
     "SubscribeOptions",
     "UNSUBACK",
     "UNSUBSCRIBE",
+    "WebSocketHeaders",
     "WebsocketConnectionError",
+    "base62",
     "connack_string",
     "convert_connack_rc_to_reason_code",
     "convert_disconnect_error_code_to_reason_code",
     "error_string",
+    "mqtt_cs_connect_async",
+    "mqtt_cs_connected",
+    "mqtt_cs_disconnecting",
+    "mqtt_cs_new",
+    "mqtt_ms_invalid",
+    "mqtt_ms_publish",
+    "mqtt_ms_queued",
+    "mqtt_ms_resend_pubcomp",
+    "mqtt_ms_resend_pubrel",
+    "mqtt_ms_send_pubrec",
+    "mqtt_ms_wait_for_puback",
+    "mqtt_ms_wait_for_pubcomp",
+    "mqtt_ms_wait_for_pubrec",
+    "mqtt_ms_wait_for_pubrel",
+    "socket",
+    "ssl",
+    "time",
     "topic_matches_sub",
 ]

@@ -85,6 +85,28 @@ class MessageType(enum.IntEnum):
     AUTH = 0xF0
 
 
+class MessageState(enum.IntEnum):
+    """Where a message of paho-mqtt's stands; Tern's messages are always MQTT_MS_INVALID."""
+
+    MQTT_MS_INVALID = 0
+    MQTT_MS_PUBLISH = 1
+    MQTT_MS_WAIT_FOR_PUBACK = 2
+    MQTT_MS_WAIT_FOR_PUBREC = 3
+    MQTT_MS_RESEND_PUBREL = 4
+    MQTT_MS_WAIT_FOR_PUBREL = 5
+    MQTT_MS_RESEND_PUBCOMP = 6
+    MQTT_MS_WAIT_FOR_PUBCOMP = 7
+    MQTT_MS_SEND_PUBREC = 8
+    MQTT_MS_QUEUED = 9
+
+
+class PahoClientMode(enum.IntEnum):
+    """A client or a bridge; Tern is a client."""
+
+    MQTT_CLIENT = 0
+    MQTT_BRIDGE = 1
+
+
 # Names that programs use as mqtt.NAME.
 MQTT_ERR_AGAIN = MQTTErrorCode.MQTT_ERR_AGAIN
 MQTT_ERR_SUCCESS = MQTTErrorCode.MQTT_ERR_SUCCESS
@@ -133,3 +155,17 @@ PINGREQ = MessageType.PINGREQ
 PINGRESP = MessageType.PINGRESP
 DISCONNECT = MessageType.DISCONNECT
 AUTH = MessageType.AUTH
+mqtt_ms_invalid = MessageState.MQTT_MS_INVALID
+mqtt_ms_publish = MessageState.MQTT_MS_PUBLISH
+mqtt_ms_wait_for_puback = MessageState.MQTT_MS_WAIT_FOR_PUBACK
+mqtt_ms_wait_for_pubrec = MessageState.MQTT_MS_WAIT_FOR_PUBREC
+mqtt_ms_resend_pubrel = MessageState.MQTT_MS_RESEND_PUBREL
+mqtt_ms_wait_for_pubrel = MessageState.MQTT_MS_WAIT_FOR_PUBREL
+mqtt_ms_resend_pubcomp = MessageState.MQTT_MS_RESEND_PUBCOMP
+mqtt_ms_wait_for_pubcomp = MessageState.MQTT_MS_WAIT_FOR_PUBCOMP
+mqtt_ms_send_pubrec = MessageState.MQTT_MS_SEND_PUBREC
+mqtt_ms_queued = MessageState.MQTT_MS_QUEUED
+MQTT_CLIENT = PahoClientMode.MQTT_CLIENT
+MQTT_BRIDGE = PahoClientMode.MQTT_BRIDGE
+# States of a connection, in paho-mqtt 1.6.
+mqtt_cs_new, mqtt_cs_connected, mqtt_cs_disconnecting, mqtt_cs_connect_async = range(4)

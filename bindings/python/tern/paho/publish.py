@@ -66,6 +66,8 @@ def multiple(
     connect(), TypeError and ValueError.
     """
     messages = list(msgs)
+    if not messages:
+        raise ValueError("msgs is empty")
     for message in messages:
         if not isinstance(message, (dict, tuple, list)):
             raise TypeError("message must be a dict, tuple, or list")
