@@ -96,7 +96,8 @@ class PublicationBase:
         return self._key() is not None
 
     def __repr__(self) -> str:
-        return f"<{type(self).__module__}.Publication {self.id} {self.outcome.name}>"
+        kind = f"{type(self).__module__}.{type(self).__name__}"
+        return f"<{kind} {self.id} {self.outcome.name}>"
 
 
 def _check_options(options: Mapping[str, Any]) -> None:

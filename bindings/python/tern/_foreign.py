@@ -121,6 +121,10 @@ class Foreign:
         """Ends it."""
         raise NotImplementedError
 
+    def _forked(self) -> None:
+        self._closed = True
+        self._lock = threading.Lock()
+
     def _check_open(self) -> None:
         if self._closed:
             raise ClosedError(c.TERN_E_CLOSED)
@@ -161,7 +165,7 @@ def _forked() -> None:
     """In the child of a fork: they are the parent's."""
     _ending.clear()
     for one in list(_objects.values()):
-        one._closed = True
+        one._forked()
 
 
 atexit.register(_close_all)

@@ -299,6 +299,13 @@ def _close_all() -> None:
             batch.close()
 
 
+def _forked() -> None:
+    """In the child of a fork: another thread may have held their locks."""
+    for batch in list(_batches.values()):
+        batch.settled.forked()
+
+
 atexit.register(_close_all)
+os.register_at_fork(after_in_child=_forked)
 
 __all__ = ["Batch", "BatchItem", "Unpacked", "UnpackedBatch", "unpack_batch"]

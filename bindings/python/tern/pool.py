@@ -133,6 +133,8 @@ class Pool(Foreign):
 
     def _make(self, own: Any, servers: tuple[str, ...]) -> int:
         pool = ctypes.c_void_p()
+        if not servers:
+            raise make_error(c.TERN_E_INVALID, "servers: a pool needs one at least")
         with Handle("client") as client, Handle("connection") as connection:
             apply_client(client, self._options)
             if self._manual:
@@ -163,6 +165,11 @@ class Pool(Foreign):
     def _check_no_callback(self, what: str) -> None:
         if held.tern_client_in_callback(next(iter(self._members))) == 1:
             raise make_error(c.TERN_E_WOULD_DEADLOCK, f"{what}: not in a callback of the pool")
+
+    def _forked(self) -> None:
+        super()._forked()
+        for settled in self._settled:
+            settled.forked()
 
     # ---- life ----
 

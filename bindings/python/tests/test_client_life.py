@@ -237,6 +237,37 @@ print("parent", flush=True)
     assert done.stdout == "child TERN_E_FORKED\nparent\n", done.stdout + done.stderr
 
 
+def test_a_fork_while_another_thread_asks(broker, topic):
+    """In the child no lock is held by a thread that is not there."""
+    program = """
+import os, signal, sys, threading, tern
+with tern.Client(sys.argv[1]) as client, tern.Pool(sys.argv[1], members=1) as pool:
+    batch = tern.Batch(client, sys.argv[2])
+    asked = [one.publish(sys.argv[2], "x", qos=1).wait(10) for one in (client, pool)]
+    asked.append(batch.add("a", "x"))
+    locks = [one._lock for one in (client._core.settled, pool._settled[0], batch.settled)]
+    held, done = threading.Event(), threading.Event()
+    def hold():
+        for lock in locks:
+            lock.acquire()
+        held.set()
+        done.wait()
+        for lock in locks:
+            lock.release()
+    threading.Thread(target=hold).start()
+    held.wait()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        print(*(one.outcome.name for one in asked), flush=True)
+        os._exit(0)
+    print(os.waitpid(child, 0)[1])
+    done.set()
+"""
+    done = run(program, broker.url, topic)
+    assert done.stdout == "DELIVERED DELIVERED PENDING\n0\n", done.stdout + done.stderr
+
+
 def test_memory_is_bounded(client, topic):
     def resident():
         with open("/proc/self/statm") as file:

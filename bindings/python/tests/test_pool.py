@@ -418,6 +418,8 @@ def test_pools_share_a_loop(broker, topic):
         first.subscribe(topic, qos=1)
         second.publish(topic, "x", qos=1).wait(PATIENCE)
         assert got.get(timeout=PATIENCE).text == "x"
+    with pytest.raises(tern.UsageError, match="servers"):
+        tern.Pool()
     with pytest.raises(TypeError, match="tern.Loop is needed"):
         tern.Pool(broker.url, loop=5)
 
