@@ -236,9 +236,10 @@ class Client(ClientBase):
             return self._publish_in_loop(
                 topic, payload, qos, retain, properties, compress, lose_properties
             )
-        core, message_id, bits = self._core, 0, QOS.get(qos)
+        core, message_id = self._core, 0
         publishing = Publishing(loop=loop)
         try:
+            bits = QOS.get(qos)
             if (
                 payload.__class__ is bytes
                 and properties is None
