@@ -210,13 +210,19 @@ class Client(ClientBase):
             if result > 0:
                 return Publication(self, result)
         flags = flags_of(qos, retain, compress, lose_properties)
+        return Publication(self, self._publish_patiently(topic, payload, flags, properties))
+
+    def _publish_patiently(
+        self, topic: str, payload: bytes, flags: int, properties: Optional[Properties]
+    ) -> int:
+        """Publishes; with OutboxPolicy.BLOCK it waits for room."""
+        publish = self._core.publish
         try:
-            return Publication(self, core.publish(topic, payload, flags, properties))
+            return publish(topic, payload, flags, properties)
         except OutboxFullError:
             if not self._block:
                 raise
-        message_id = self._when_room(lambda: core.publish(topic, payload, flags, properties))
-        return Publication(self, message_id)
+        return self._when_room(lambda: publish(topic, payload, flags, properties))
 
     def _when_room(self, publish: Callable[[], int]) -> int:
         """What a publish that the full outbox refused comes to; with OutboxPolicy.BLOCK it waits."""
