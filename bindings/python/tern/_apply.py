@@ -25,6 +25,7 @@ from ._check import (
     milliseconds,
     refuse,
     set_option,
+    several,
 )
 from ._ffi import held
 from .enums import Jitter, OutboxPolicy, Session, TLSVerification, TLSVersion, Version
@@ -68,15 +69,6 @@ _CONNECTION_FLAGS = {
     "retry_refused": "retry_refused",
     "tcp_no_delay": "tcp_no_delay",
 }
-
-
-def several(name: str, values: Any, count: int) -> Sequence[Any]:
-    """A tuple or list of so many values."""
-    if not isinstance(values, (tuple, list)):
-        refuse(name, f"a tuple of {count} is needed", values)
-    if len(values) != count:
-        raise ValueError(f"{name}: a tuple of {count} is needed, not of {len(values)}")
-    return values
 
 
 def _set_numbers(kind: str, numbers: Mapping[str, int], pointer: Any, o: Mapping[str, Any]) -> None:

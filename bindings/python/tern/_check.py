@@ -8,7 +8,7 @@ SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, NoReturn, Optional
 
@@ -108,6 +108,15 @@ def c_pairs(name: str, pairs: Any) -> Iterable[tuple[bytes, bytes]]:
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise TypeError(f"{name}: a pair of str is needed, not {pair!r}")
         yield c_string(name, pair[0]), c_string(name, pair[1])
+
+
+def several(name: str, values: Any, count: int) -> Sequence[Any]:
+    """A tuple or list of so many values."""
+    if not isinstance(values, (tuple, list)):
+        refuse(name, f"a tuple of {count} is needed", values)
+    if len(values) != count:
+        raise ValueError(f"{name}: a tuple of {count} is needed, not of {len(values)}")
+    return values
 
 
 def instance(name: str, kind: str, value: Any) -> Any:
