@@ -22,22 +22,12 @@ enum { PATIENCE = NET_PATIENCE_MS };
 static const char *certificates;
 static char folder[96];
 static char log_path[128];
-static char log_text[1 << 16];
 static pid_t door;
 static uint16_t port;
 
-static bool has_logged(void *argument)
-{
-    FILE *file = fopen(log_path, "r");
-    if (file == NULL) return false;
-    log_text[fread(log_text, 1, sizeof log_text - 1, file)] = '\0';
-    fclose(file);
-    return strstr(log_text, argument) != NULL;
-}
-
 static void expect_logged(const char *text)
 {
-    if (!net_wait_until(has_logged, (void *)(uintptr_t)text, PATIENCE)) fail_msg("\"%s\" is not in:\n%s", text, log_text);
+    if (!net_wait_said(log_path, text, PATIENCE)) fail_msg("\"%s\" is not in:\n%s", text, net_said(log_path));
 }
 
 static int set_up(void **state)
@@ -55,9 +45,11 @@ static int set_up(void **state)
     snprintf(script, sizeof script, "%s/../support/aws_mock.py", TERN_TEST_DATA);
     char *const program[] = {"python3", script, (char *)(uintptr_t)certificates, plain, ws, "localhost", NULL};
     door = net_spawn(program, log_path);
-    if (door <= 0 || !net_wait_until(has_logged, "port ", PATIENCE)) return -1;
-    port = (uint16_t)atoi(strstr(log_text, "port ") + 5);
-    return 0;
+    if (door <= 0 || !net_wait_said(log_path, "port ", PATIENCE)) return -1;
+    char *said = net_said(log_path);
+    const bool has_port = sscanf(said, "port %hu", &port) == 1;
+    free(said);
+    return has_port ? 0 : -1;
 }
 
 static int tear_down(void **state)
@@ -254,9 +246,11 @@ static void the_services_limits_hold(void **state)
     tern_subscription_free(many);
     expect_logged("filters 8");
     expect_logged("filters 4");
-    assert_null(strstr(log_text, "closed payload"));
-    assert_null(strstr(log_text, "closed too many"));
-    assert_null(strstr(log_text, "closed QoS"));
+    char *said = net_said(log_path);
+    assert_null(strstr(said, "closed payload"));
+    assert_null(strstr(said, "closed too many"));
+    assert_null(strstr(said, "closed QoS"));
+    free(said);
     tern_client_free(client);
 }
 

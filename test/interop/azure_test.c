@@ -59,52 +59,18 @@ static void expect_said(const char *text)
     if (!net_wait_until(is_said, (void *)(uintptr_t)text, PATIENCE)) fail_msg("\"%s\" is not in: %s", text, r.said);
 }
 
-/* The service's log so far; freed by the caller. */
-static char *read_log(void)
-{
-    enum { MOST = 1 << 20 };
-    char *text = calloc(1, MOST);
-    FILE *file = fopen(r.log, "r");
-    assert_non_null(text);
-    if (file != NULL) {
-        size_t got = fread(text, 1, MOST - 1, file);
-        text[got] = '\0';
-        fclose(file);
-    }
-    return text;
-}
-
 static size_t count_logged(const char *wanted)
 {
     size_t count = 0;
-    char *text = read_log();
+    char *text = net_said(r.log);
     for (const char *at = text; (at = strstr(at, wanted)) != NULL; at += strlen(wanted)) count++;
     free(text);
     return count;
 }
 
-static bool is_logged(void *text)
-{
-    return count_logged(text) != 0;
-}
-
 static void expect_logged(const char *text)
 {
-    if (net_wait_until(is_logged, (void *)(uintptr_t)text, PATIENCE)) return;
-    char *log = read_log();
-    fail_msg("\"%s\" is not in the service's log: %s", text, log);
-    free(log);
-}
-
-static bool has_port(void *unused)
-{
-    unsigned port = 0;
-    (void)unused;
-    char *text = read_log();
-    bool there = sscanf(text, "port %u\n", &port) == 1;
-    free(text);
-    snprintf(r.url, sizeof r.url, "mqtts://localhost:%u", port);
-    return there;
+    if (!net_wait_said(r.log, text, PATIENCE)) fail_msg("\"%s\" is not in the service's log: %s", text, net_said(r.log));
 }
 
 /* offset: how far ahead the service's clock is, in seconds. */
@@ -122,7 +88,12 @@ static void start_service(const char *offset)
                          (char *)(uintptr_t)KEY, (char *)(uintptr_t)offset, NULL};
     r.service = net_spawn(arguments, r.log);
     assert_true(r.service > 0);
-    assert_true(net_wait_until(has_port, NULL, PATIENCE));
+    assert_true(net_wait_said(r.log, "port ", PATIENCE));
+    unsigned port;
+    char *said = net_said(r.log);
+    assert_int_equal(sscanf(said, "port %u", &port), 1);
+    free(said);
+    snprintf(r.url, sizeof r.url, "mqtts://localhost:%u", port);
 }
 
 static void stop(void)

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <tern/tern.h>
 /* after the headers that it needs */
@@ -78,33 +79,16 @@ static void its_batches_are_unpacked_here(void **state)
     tern_client_free(client);
 }
 
-typedef struct lines {
-    char path[128];
-    char text[8000];
-    const char *wanted;
-} lines;
-
-static bool has_printed(void *argument)
-{
-    lines *l = argument;
-    FILE *file = fopen(l->path, "r");
-    if (file == NULL) return false;
-    l->text[fread(l->text, 1, sizeof l->text - 1, file)] = '\0';
-    fclose(file);
-    return strstr(l->text, l->wanted) != NULL;
-}
-
 static void our_batches_are_unpacked_there(void **state)
 {
     (void)state;
-    static lines out;
+    char out[128];
     char line[64];
-    snprintf(out.path, sizeof out.path, "%s/received", folder);
-    out.wanted = "ready\n";
+    snprintf(out, sizeof out, "%s/received", folder);
     char *const program[] = {"/usr/bin/python3", TERN_TEST_DATA "/document_batch.py", "receive", port, "25", NULL};
-    pid_t pid = net_spawn(program, out.path);
+    pid_t pid = net_spawn(program, out);
     assert_true(pid > 0);
-    assert_true(net_wait_until(has_printed, &out, PATIENCE));
+    assert_true(net_wait_said(out, "ready\n", PATIENCE));
     tern_client *client = open_client();
     tern_batch *batch;
     assert_int_equal(tern_batch_new(&batch, client), 0);
@@ -119,14 +103,15 @@ static void our_batches_are_unpacked_there(void **state)
     assert_int_equal(tern_client_close_wait(client, PATIENCE), 0);
     tern_client_free(client);
     snprintf(line, sizeof line, "sensor/%d value_%d grün %d\n", COUNT - 1, COUNT - 1, (COUNT - 1) % 3);
-    out.wanted = line;
-    assert_true(net_wait_until(has_printed, &out, PATIENCE));
-    const char *at = out.text + strlen("ready\n");
+    assert_true(net_wait_said(out, line, PATIENCE));
+    char *said = net_said(out);
+    const char *at = said + strlen("ready\n");
     for (int n = 0; n < COUNT; n++) { /* all of them, in order */
         snprintf(line, sizeof line, "sensor/%d value_%d grün %d\n", n, n, n % 3);
         if (strncmp(at, line, strlen(line)) != 0) fail_msg("not \"%s\": %.60s", line, at);
         at += strlen(line);
     }
+    free(said);
     (void)net_stop(pid, SIGTERM, PATIENCE);
 }
 

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <tern/tern.h>
 /* after the headers that it needs */
@@ -93,48 +94,32 @@ static void its_messages_are_inflated_here(tern_version version)
     tern_compression_unref(compression);
 }
 
-typedef struct lines {
-    char path[128];
-    char text[COUNT * LONGEST];
-    const char *wanted;
-} lines;
-
-static bool has_printed(void *argument)
-{
-    lines *l = argument;
-    FILE *file = fopen(l->path, "r");
-    if (file == NULL) return false;
-    l->text[fread(l->text, 1, sizeof l->text - 1, file)] = '\0';
-    fclose(file);
-    return strstr(l->text, l->wanted) != NULL;
-}
-
 static void our_messages_are_inflated_there(tern_version version)
 {
-    static lines out;
+    char out[128];
     char count[8];
     tern_compression *compression;
     snprintf(count, sizeof count, "%d", COUNT);
-    snprintf(out.path, sizeof out.path, "%s/received.%d", folder, (int)version);
-    out.wanted = "ready\n";
+    snprintf(out, sizeof out, "%s/received.%d", folder, (int)version);
     char *const program[] = {"/usr/bin/python3", TERN_TEST_DATA "/document_compression.py", "receive", port, "test/ours", count, NULL};
-    pid_t pid = net_spawn(program, out.path);
+    pid_t pid = net_spawn(program, out);
     assert_true(pid > 0);
-    assert_true(net_wait_until(has_printed, &out, PATIENCE));
+    assert_true(net_wait_said(out, "ready\n", PATIENCE));
     assert_int_equal(tern_compression_new(&compression), 0);
     tern_client *client = client_with(compression, version);
     for (unsigned n = 0; n < COUNT; n++)
         assert_int_equal(tern_client_publish_wait(client, "test/ours", text_of(n), strlen(text_of(n)), TERN_QOS_1, PATIENCE), 0);
     char last[LONGEST + 2];
     snprintf(last, sizeof last, "%s\n", text_of(COUNT - 1));
-    out.wanted = last;
-    assert_true(net_wait_until(has_printed, &out, PATIENCE));
-    const char *at = out.text + strlen("ready\n");
+    assert_true(net_wait_said(out, last, PATIENCE));
+    char *said = net_said(out);
+    const char *at = said + strlen("ready\n");
     for (unsigned n = 0; n < COUNT; n++) { /* all of them, in order */
         const char *text = text_of(n);
         if (strncmp(at, text, strlen(text)) != 0 || at[strlen(text)] != '\n') fail_msg("not \"%s\": %.80s", text, at);
         at += strlen(text) + 1;
     }
+    free(said);
     (void)net_stop(pid, SIGTERM, PATIENCE);
     tern_client_free(client);
     tern_compression_unref(compression);

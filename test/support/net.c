@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -219,6 +220,40 @@ pid_t net_spawn(char *const arguments[], const char *log)
     pid_t pid = fork();
     if (pid == 0) run_child(arguments, log);
     return pid > 0 ? pid : 0;
+}
+
+char *net_said(const char *log)
+{
+    struct stat about = {0};
+    FILE *file = fopen(log, "r");
+    const size_t size = file != NULL && fstat(fileno(file), &about) == 0 ? (size_t)about.st_size : 0;
+    char *text = malloc(size + 1);
+    if (text == NULL) abort();
+    size_t len = file != NULL ? fread(text, 1, size, file) : 0;
+    if (file != NULL) fclose(file);
+    while (len > 0 && text[len - 1] != '\n') len--;
+    text[len] = '\0';
+    return text;
+}
+
+typedef struct saying {
+    const char *log;
+    const char *text;
+} saying;
+
+static bool is_said(void *argument)
+{
+    const saying *wanted = argument;
+    char *text = net_said(wanted->log);
+    const bool said = strstr(text, wanted->text) != NULL;
+    free(text);
+    return said;
+}
+
+bool net_wait_said(const char *log, const char *text, int timeout_ms)
+{
+    saying wanted = {log, text};
+    return net_wait_until(is_said, &wanted, timeout_ms);
 }
 
 typedef struct endpoint {

@@ -46,6 +46,10 @@ void net_remove_dir(const char *path);
 /* Starts a program (found by PATH), its output going to `log` (NULL: nowhere); 0 where it could not
  * start. */
 pid_t net_spawn(char *const arguments[], const char *log);
+/* What a program has said in its log so far, in whole lines: a line may be written in pieces, and half a number is one too. Freed by the caller. */
+char *net_said(const char *log);
+/* Until it has said the text. */
+bool net_wait_said(const char *log, const char *text, int timeout_ms);
 /* Until somebody accepts connections on the port. */
 bool net_wait_listening(const char *address, uint16_t port, int timeout_ms);
 /* Sends the signal and waits for the end; kills where it does not come in time. Returns the wait

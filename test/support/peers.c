@@ -383,29 +383,16 @@ peer *peer_nginx(const char *certificates, uint16_t backend, const char *more)
 
 /* ---- openssl s_server ---- */
 
-static bool log_holds(const peer *p, const char *text, char *rest, size_t size)
-{
-    static char log[262144];
-    FILE *file = fopen(p->log, "r");
-    if (file == NULL) return false;
-    log[fread(log, 1, sizeof log - 1, file)] = '\0';
-    fclose(file);
-    const char *at = strstr(log, text);
-    if (at == NULL) return false;
-    if (size != 0) snprintf(rest, size, "%s", at + strlen(text));
-    return true;
-}
-
 /* It says which port it got: "ACCEPT 127.0.0.1:40123". */
 static bool says_port(void *argument)
 {
+    static const char mark[] = "ACCEPT 127.0.0.1:";
     peer *p = argument;
-    char rest[16];
-    if (has_ended(p)) return true;
-    if (!log_holds(p, "ACCEPT 127.0.0.1:", rest, sizeof rest) || strchr(rest, '\n') == NULL)
-        return false;
-    p->port = p->ports[0] = (uint16_t)strtoul(rest, NULL, 10);
-    return true;
+    char *said = net_said(p->log);
+    const char *at = strstr(said, mark);
+    if (at != NULL) p->port = p->ports[0] = (uint16_t)strtoul(at + strlen(mark), NULL, 10);
+    free(said);
+    return at != NULL || has_ended(p);
 }
 
 peer *peer_s_server(const char *certificates, const char *name, const char *const *options)
@@ -443,21 +430,9 @@ void peer_stop(peer *p)
     p->pid = 0;
 }
 
-typedef struct sought {
-    const peer *p;
-    const char *text;
-} sought;
-
-static bool is_logged(void *argument)
-{
-    const sought *s = argument;
-    return log_holds(s->p, s->text, NULL, 0);
-}
-
 bool peer_logged(const peer *p, const char *text)
 {
-    sought s = {p, text};
-    return net_wait_until(is_logged, &s, NET_PATIENCE_MS);
+    return net_wait_said(p->log, text, NET_PATIENCE_MS);
 }
 
 int peers_finish(int failed)
