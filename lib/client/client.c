@@ -147,8 +147,7 @@ int tern_client_new(tern_client **client, const tern_client_options *options)
     if (made->options.loop != NULL) {
         made->loop = tern__loop_ref(made->options.loop);
     } else {
-        /* A client in manual mode needs no dispatcher thread, but its loop is like any other. */
-        rc = tern_loop_new(&made->loop, 1, TERN_POLLER_DEFAULT);
+        rc = tern__loop_new(&made->loop, made->options.dispatch == TERN_DISPATCH_THREAD ? 1 : 0, TERN_POLLER_DEFAULT);
     }
     if (rc == 0) rc = make_engine(made);
     if (rc == 0) rc = make_mailbox(made);

@@ -569,7 +569,7 @@ static int start(tern_loop *loop, unsigned dispatchers, tern_poller kind)
     if (rc == 0) rc = tern__resolver_new(&loop->resolver, loop->poller);
     if (rc == 0) rc = tern__block_pool_new(&loop->pool, BLOCK_SIZE);
     if (rc != 0) return rc;
-    loop->dispatchers = tern__calloc(dispatchers, sizeof *loop->dispatchers);
+    if (dispatchers != 0) loop->dispatchers = tern__calloc(dispatchers, sizeof *loop->dispatchers);
     if (loop->dispatchers == NULL && dispatchers != 0) return TERN_E_NOMEM;
     while (loop->dispatcher_count < dispatchers) {
         rc = tern__dispatcher_init(&loop->dispatchers[loop->dispatcher_count], true);
@@ -579,13 +579,8 @@ static int start(tern_loop *loop, unsigned dispatchers, tern_poller kind)
     return tern__thread_start(&loop->thread, "tern-loop", run, loop);
 }
 
-int tern_loop_new(tern_loop **loop, unsigned dispatchers, tern_poller poller)
+int tern__loop_new(tern_loop **loop, unsigned dispatchers, tern_poller poller)
 {
-    enum { DISPATCHERS_MAX = 64 };
-    if (loop == NULL) return TERN_E_INVALID;
-    *loop = NULL;
-    if (dispatchers == 0 || dispatchers > DISPATCHERS_MAX || (unsigned)poller > TERN_POLLER_POLL)
-        return TERN_E_INVALID;
     tern_loop *made = tern__calloc(1, sizeof *made);
     if (made == NULL) return TERN_E_NOMEM;
     atomic_init(&made->refs, 1);
@@ -606,6 +601,16 @@ int tern_loop_new(tern_loop **loop, unsigned dispatchers, tern_poller poller)
     }
     *loop = made;
     return 0;
+}
+
+int tern_loop_new(tern_loop **loop, unsigned dispatchers, tern_poller poller)
+{
+    enum { DISPATCHERS_MAX = 64 };
+    if (loop == NULL) return TERN_E_INVALID;
+    *loop = NULL;
+    if (dispatchers == 0 || dispatchers > DISPATCHERS_MAX || (unsigned)poller > TERN_POLLER_POLL)
+        return TERN_E_INVALID;
+    return tern__loop_new(loop, dispatchers, poller);
 }
 
 int tern_loop_set_retry_budget(tern_loop *loop, uint32_t concurrent, uint32_t per_second)

@@ -62,6 +62,8 @@ void tern__client_schedule(tern_client *client, bool urgent);
 /* Wakes the loop. Any thread. */
 void tern__loop_wake(tern_loop *loop, bool urgent);
 
+/* As tern_loop_new(), of any number of dispatchers: the loop of a lone client in manual mode has none. */
+int tern__loop_new(tern_loop **loop, unsigned dispatchers, tern_poller poller);
 tern_loop *tern__loop_ref(tern_loop *loop);
 /* Whether it is another process's: its threads do not run here. [C15] */
 bool tern__loop_forked(const tern_loop *loop);

@@ -1,5 +1,6 @@
 /* Manual dispatch: the application's own loop runs the callbacks, and a descriptor says when.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <dirent.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -217,6 +218,36 @@ static void others_do_not_dispatch(void **state)
     tern_client_free(client);
 }
 
+static unsigned threads_here(void)
+{
+    unsigned count = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    assert_non_null(tasks);
+    for (const struct dirent *entry; (entry = readdir(tasks)) != NULL;) count += entry->d_name[0] != '.';
+    closedir(tasks);
+    return count;
+}
+
+/* One that was joined stays in the list for a moment. */
+static bool are_so_many(void *wanted)
+{
+    return threads_here() == *(unsigned *)wanted;
+}
+
+/* The network's: nobody would use one for callbacks. */
+static void a_client_has_one_thread(void **state)
+{
+    (void)state;
+    seen s;
+    mock_broker *broker = mock_broker_new();
+    unsigned before = threads_here();
+    tern_client *client = make_client(broker, &s);
+    assert_int_equal(threads_here(), before + 1);
+    tern_client_free(client);
+    assert_true(net_wait_until(are_so_many, &before, PATIENCE));
+    mock_broker_free(broker);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +256,7 @@ int main(void)
         cmocka_unit_test(dispatching_has_a_deadline),
         cmocka_unit_test(freeing_works_inside_and_outside),
         cmocka_unit_test(others_do_not_dispatch),
+        cmocka_unit_test(a_client_has_one_thread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
