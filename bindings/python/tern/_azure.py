@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from ._borrowed import read_message
 from ._check import c_text, milliseconds
-from ._core import Gate, TokenResult, _read_token
+from ._core import TokenResult, _read_token
 from ._ffi import callbacks, held
 from ._foreign import find, log_event
 from .enums import Cause, Outcome
@@ -26,7 +26,7 @@ from .outcomes import GOOD
 from .requests import outcome_error
 
 if TYPE_CHECKING:
-    from .azure import Device
+    from ._device import DeviceBase
 
 Text = Union[Mapping[str, Optional[str]], Iterable[tuple[str, Optional[str]]]]
 
@@ -78,9 +78,9 @@ _endings: dict[int, Ending] = {}
 class Ending:
     """The end of an operation, told by a token of C's."""
 
-    def __init__(self) -> None:
+    def __init__(self, gate: Any) -> None:
         self.token = ctypes.c_void_p()
-        self.gate = Gate()
+        self.gate = gate
         self.key = (int(Outcome.PENDING), int(Cause.NONE), -1)
         self.message_id = 0
 
@@ -111,12 +111,12 @@ def _on_token(token: int, number: int) -> None:
         ending.end(token)
 
 
-class Telemetry:
-    """A message that was sent: what became of it can be asked, or waited for."""
+class TelemetryBase:
+    """A message that was sent: what became of it can be asked."""
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Any, ending: Ending) -> None:
         self._device = device
-        self.ending = Ending()
+        self.ending = ending
 
     @property
     def outcome(self) -> Outcome:
@@ -131,26 +131,24 @@ class Telemetry:
     @property
     def done(self) -> bool:
         """Whether it has its outcome."""
-        return self.ending.gate.opened
+        return bool(self.ending.gate.opened)
 
-    def wait(self, timeout: Optional[float] = None) -> Telemetry:
-        """Waits for the outcome. Raises as Publication.wait(). Returns itself."""
-        if not self.done:
-            self._device._await(self.ending.gate, timeout, "wait")
+    def _check(self) -> None:
+        """Raises for an outcome that is not a good one."""
         if self.ending.key[0] not in GOOD:
             raise outcome_error(self.ending.message_id, self.ending.key)
-        return self
 
     def __repr__(self) -> str:
-        return f"<tern.azure.Telemetry {self.outcome.name}>"
+        kind = f"{type(self).__module__}.{type(self).__name__}"
+        return f"<{kind} {self.outcome.name}>"
 
 
 # ---- requests ----
 
-_expected: dict[int, tuple[weakref.ref[Device], Callable[[Response], Any]]] = {}
+_expected: dict[int, tuple[weakref.ref[DeviceBase], Callable[[Response], Any]]] = {}
 
 
-def expect(device: Device, callback: Callable[[Response], Any]) -> int:
+def expect(device: DeviceBase, callback: Callable[[Response], Any]) -> int:
     """A number for a request, whose answer goes to the callback."""
     number = next(_numbers)
     _expected[number] = (weakref.ref(device), callback)
@@ -216,7 +214,8 @@ def on_message(_hub: int, message: int, bag: int, number: int) -> None:
     device = find(number)
     handler = device._handlers.get("message") if device is not None else None
     if handler is not None:
-        device._call(handler, read_message(message, device._through), _read_properties(bag))
+        told = read_message(message, device._through)
+        device._tell_message(handler, told, _read_properties(bag))
 
 
 @callbacks.tern_azure_desired_callback  # type: ignore[untyped-decorator]
@@ -224,28 +223,20 @@ def on_desired(_hub: int, version: int, payload: int, length: int, number: int) 
     device = find(number)
     handler = device._handlers.get("desired") if device is not None else None
     if handler is not None:
-        device._call(handler, version, ctypes.string_at(payload, length) if length else b"")
+        device._tell_desired(handler, version, ctypes.string_at(payload, length) if length else b"")
 
 
 @callbacks.tern_azure_method_callback  # type: ignore[untyped-decorator]
 def on_method(_hub: int, method: int, number: int) -> None:
     device = find(number)
     handler = device._handlers.get("method") if device is not None else None
-    if handler is None:
-        return
-    told = Method(
-        held.tern_azure_method_name(method).decode(errors="replace"),
-        held.tern_azure_method_request_id(method).decode(errors="replace"),
-        _payload("tern_azure_method_payload", method),
-    )
-    try:
-        answer = handler(told)
-        if answer is not None:
-            device.answer(told, *(answer if isinstance(answer, tuple) else (answer,)))
-    except BaseException as error:
-        device._on_error(error)
-        with contextlib.suppress(Exception):  # else its caller's time runs out
-            device.answer(told, 500)
+    if handler is not None:
+        told = Method(
+            held.tern_azure_method_name(method).decode(errors="replace"),
+            held.tern_azure_method_request_id(method).decode(errors="replace"),
+            _payload("tern_azure_method_payload", method),
+        )
+        device._tell_method(handler, told)
 
 
 # ---- properties ----
@@ -279,6 +270,3 @@ def properties_handle(
 def _added(rc: int, what: str) -> None:
     if rc != 0:
         raise make_error(rc, f"{what}: {held.tern_strerror(rc).decode()}")
-
-
-__all__ = ["Method", "Response", "Telemetry"]

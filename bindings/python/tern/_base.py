@@ -33,11 +33,13 @@ _DROPPED = (
 )
 
 
-def refuse_coroutine(result: Any) -> None:
+def refuse_coroutine(
+    result: Any, instead: str = "let them create tasks, or use messages()"
+) -> None:
     """Raises TypeError where a callback's result is a coroutine, which nobody would run."""
     if inspect.iscoroutine(result):
         result.close()
-        raise TypeError("callbacks are plain functions: let them create tasks, or use messages()")
+        raise TypeError(f"callbacks are plain functions: {instead}")
 
 
 def in_batches(

@@ -18,6 +18,7 @@ import weakref
 from collections.abc import Mapping
 from typing import Any, Callable, Optional
 
+from ._base import refuse_coroutine
 from ._check import U32, milliseconds
 from ._core import LOG, Gate, report
 from ._ffi import c, lib
@@ -27,6 +28,7 @@ from .event import Event
 from .options import Options
 
 SHIFT = 20  # bits of a number that say which handler of an object is meant
+INSTEAD = "they run on a thread without an event loop"
 _numbers = itertools.count(1)
 _objects: weakref.WeakValueDictionary[int, Foreign] = weakref.WeakValueDictionary()
 _ending: set[_thread.LockType] = set()
@@ -112,14 +114,21 @@ class Foreign:
         self._lock = threading.Lock()
         self._number = next(_numbers) << SHIFT
 
-    def _adopt(self, handle: int, free: str) -> None:
-        """From now on there are callbacks; `free` is the function of C that ends it."""
-        weakref.finalize(self, _let_go, free, handle).atexit = False
+    def _adopt(self, handle: int, free: str, lifeline: Any = None) -> None:
+        """From now on there are callbacks.
+
+        `free` is the function of C that ends it, when the lifeline is gone; without one its own is.
+        """
+        weakref.finalize(lifeline or self, _let_go, free, handle).atexit = False
         _objects[self._number >> SHIFT] = self
 
-    def close(self, timeout: float = 5.0) -> None:
+    def close(self, timeout: float = 5.0) -> Any:
         """Ends it."""
         raise NotImplementedError
+
+    def _at_exit(self) -> None:
+        """At the interpreter's end: no callback may come any more."""
+        self.close(1.0)
 
     def _forked(self) -> None:
         self._closed = True
@@ -129,15 +138,13 @@ class Foreign:
         if self._closed:
             raise ClosedError(c.TERN_E_CLOSED)
 
-    def _call(self, callback: Optional[Callable[..., Any]], *values: Any) -> Any:
-        """Calls what the application gave; None where that raised."""
-        if callback is None:
-            return None
-        try:
-            return callback(*values)
-        except BaseException as error:
-            self._on_error(error)
-            return None
+    def _call(self, callback: Optional[Callable[..., Any]], *values: Any) -> None:
+        """Calls what the application gave."""
+        if callback is not None:
+            try:
+                refuse_coroutine(callback(*values), INSTEAD)
+            except BaseException as error:
+                self._on_error(error)
 
     def _on_error(self, error: BaseException) -> None:
         what = f"{type(self).__module__}.{type(self).__name__}"
@@ -156,7 +163,7 @@ def _close_all() -> None:
     """At the interpreter's end: what is on its way has a second; no callback may come after it."""
     for one in list(_objects.values()):
         with contextlib.suppress(Exception):
-            one.close(1.0)
+            one._at_exit()
     for ended in list(_ending):
         ended.acquire(timeout=2.0)
 

@@ -21,6 +21,7 @@ from typing import (
 )
 
 from ._aio_batch import Batch, BatchItem
+from ._aio_device import Device, Telemetry
 from ._base import ClientBase, PublicationBase, in_batches
 from ._check import LARGEST, QOS, U32, as_bytes, c_number, flags_of, milliseconds
 from ._core import TokenResult
@@ -582,4 +583,4 @@ class Client(ClientBase):
                 break
 
 
-__all__ = ["Batch", "BatchItem", "Client", "Publication"]
+__all__ = ["Batch", "BatchItem", "Client", "Device", "Publication", "Telemetry"]

@@ -13,12 +13,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ._apply import Handle, apply_client, apply_connection, make_message
-from ._base import Handler, PublicationBase
+from ._base import Handler, PublicationBase, refuse_coroutine
 from ._borrowed import read_message
 from ._check import SIZE, as_bytes, c_number, c_string, c_text, flags_of, milliseconds, refuse
 from ._core import Gate
 from ._ffi import c, held, lib
-from ._foreign import SHIFT, Foreign, check_options, waited
+from ._foreign import INSTEAD, SHIFT, Foreign, check_options, waited
 from ._pool import NOT_HERE, Member, on_delivery, on_event, on_message, on_timer, set_pool_options
 from .enums import Cause, OutboxPolicy, Outcome, PoolPolicy
 from .errors import ClosedError, OutboxFullError, StateError, TimeoutError, make_error
@@ -388,7 +388,7 @@ class Pool(Foreign):
         handler = self._handlers.get(number) if number else self._on_message_python
         if handler is not None:
             try:
-                handler(read_message(message, self._members[client]))
+                refuse_coroutine(handler(read_message(message, self._members[client])), INSTEAD)
             except BaseException as error:
                 self._on_error(error)
 

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import itertools
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
 from broker import Broker
 
 import tern
 from tern._ffi import lib
+
+if TYPE_CHECKING:
+    from service import Service
 
 ROOT = Path(__file__).resolve().parents[3]
 _COUNT = itertools.count(1)
@@ -35,7 +39,9 @@ def wait_until(condition: Callable[[], object], patience: float = PATIENCE) -> b
 
 def pytest_report_header() -> str:
     """Says what is tested, since a tree and an installed package are easily mixed up."""
-    return f"tern {tern.__version__} in {tern.__path__[0]}, library {lib.__dict__['_library']._name}"
+    return (
+        f"tern {tern.__version__} in {tern.__path__[0]}, library {lib.__dict__['_library']._name}"
+    )
 
 
 @pytest.fixture(scope="session")
@@ -70,3 +76,25 @@ def own_broker(tmp_path: Path) -> Iterator[Broker]:
 def topic(request: pytest.FixtureRequest) -> str:
     """A topic that no other test uses."""
     return f"test/{next(_COUNT)}/{request.node.originalname}"
+
+
+@pytest.fixture
+def hub(root: Path, certificates: Path, tmp_path: Path) -> Iterator[Service]:
+    """A stand-in for Azure IoT Hub."""
+    from service import DEVICE, HOST, KEY, Service  # which imports this
+
+    script = root / "test/support/azure_service.py"
+    files = certificates / "good.pem", certificates / "server.key"
+    service = Service(tmp_path, sys.executable, "-W", "ignore", script, *files, HOST, DEVICE, KEY)
+    yield service
+    service.stop()
+
+
+@pytest.fixture
+def where(hub: Service, certificates: Path) -> dict[str, Any]:
+    """How a device gets there."""
+    return {
+        "server": f"mqtts://localhost:{hub.port}",
+        "tls": tern.TLS(ca_file=certificates / "root.pem"),
+        "retry_delay": (0.01, 0.1),
+    }

@@ -8,6 +8,11 @@ import subprocess
 
 from conftest import PATIENCE, wait_until
 
+HOST, DEVICE = "contoso.azure-devices.net", "MyDevice01"
+KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+CONNECTION = f"HostName={HOST};DeviceId={DEVICE};SharedAccessKey={KEY}"
+"""Of the device that the hub's stand-in knows."""
+
 
 class Service:
     """A program that stands in for a service, and what it says."""

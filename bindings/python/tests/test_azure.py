@@ -12,36 +12,10 @@ import weakref
 
 import pytest
 from conftest import PATIENCE, wait_until
-from service import Service
+from service import CONNECTION, HOST, KEY
 
 import tern
 from tern import azure
-
-QUICK = {"retry_delay": (0.01, 0.1)}
-
-
-HOST, DEVICE = "contoso.azure-devices.net", "MyDevice01"
-KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
-CONNECTION = f"HostName={HOST};DeviceId={DEVICE};SharedAccessKey={KEY}"
-
-
-@pytest.fixture
-def hub(root, certificates, tmp_path):
-    """The service's stand-in."""
-    script = root / "test/support/azure_service.py"
-    files = certificates / "good.pem", certificates / "server.key"
-    service = Service(tmp_path, sys.executable, "-W", "ignore", script, *files, HOST, DEVICE, KEY)
-    yield service
-    service.stop()
-
-
-@pytest.fixture
-def where(hub, certificates):
-    return {
-        "server": f"mqtts://localhost:{hub.port}",
-        "tls": tern.TLS(ca_file=certificates / "root.pem"),
-        **QUICK,
-    }
 
 
 @pytest.fixture
@@ -185,6 +159,22 @@ def test_callbacks_may_send_and_must_not_wait(device):
     errors = [caught.get(timeout=PATIENCE) for _ in range(6)]
     assert [type(error) for error in errors] == [tern.WouldDeadlockError] * 6
     assert caught.get(timeout=PATIENCE).status == 200
+
+
+def test_coroutines_are_told_as_mistakes(hub, device):
+    errors = queue.Queue()
+    device.on_error = errors.put
+
+    async def handler(*_):
+        pass
+
+    device.on_method = device.on_desired = handler
+    device.send("desire")
+    device.send("call me")
+    for _ in range(2):
+        with pytest.raises(TypeError, match="plain functions"):
+            raise errors.get(timeout=PATIENCE)
+    assert hub.says("res/500/?$rid=1f {}")
 
 
 def test_tokens_are_renewed(hub, where):

@@ -385,6 +385,22 @@ def test_callbacks_may_publish_and_raise(pool, topic, monkeypatch):
     pool.on_event, pool.on_error = None, taken.append
 
 
+def test_coroutines_are_told_as_mistakes(pool, topic):
+    errors = queue.Queue()
+    pool.on_error = errors.put
+
+    async def handler(*_):
+        pass
+
+    pool.on_message = pool.on_delivery = handler
+    pool.subscribe(topic, qos=1)
+    pool.publish(topic, "1", qos=1)
+    for _ in range(2):
+        with pytest.raises(TypeError, match="plain functions"):
+            raise errors.get(timeout=PATIENCE)
+    pool.on_message = pool.on_delivery = None
+
+
 def test_many_threads(pool, topic):
     got = receiving(pool, topic + "/#")
 
