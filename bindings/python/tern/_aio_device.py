@@ -216,14 +216,9 @@ class Device(DeviceBase):
 
         Raises as tern.azure.Device.send().
         """
-        system = {
-            "content_type": content_type,
-            "content_encoding": content_encoding,
-            "message_id": message_id,
-            "correlation_id": correlation_id,
-        }
         sent = Telemetry(self, Ending(Opening()))
-        self._send(sent.ending, payload, properties, qos, compress, system)
+        system = content_type, content_encoding, message_id, correlation_id
+        self._send(sent.ending, payload, properties, qos, compress, *system)
         return sent
 
     # ---- the twin ----
@@ -333,9 +328,10 @@ class Device(DeviceBase):
     async def _answer_later(self, method: Method, coroutine: Coroutine[Any, Any, Any]) -> None:
         try:
             answer = await coroutine
-        except _TAKEN as error:
+        except asyncio.CancelledError:
+            self._answer_failed(method)
+            raise
+        except Exception as error:
             self._fail(method, error)
-            if isinstance(error, asyncio.CancelledError):
-                raise
         else:
             self._answer_with(method, answer)

@@ -33,6 +33,8 @@ DesiredHandler = Callable[[int, bytes], Any]
 MethodHandler = Callable[[Method], Any]
 """May return None, to answer later, or what answer() takes: a status, or a status and a payload."""
 
+_SYSTEM = ("content_type", "content_encoding", "message_id", "correlation_id")
+
 #: Options of a client that a device does not have, and why.
 _NOT_HERE = {
     "client_id": "it is in the connection string",
@@ -183,11 +185,11 @@ class DeviceBase(Foreign):
         properties: Text,
         qos: int,
         compress: Optional[bool],
-        system: Mapping[str, Optional[str]],
+        *system: Optional[str],
     ) -> None:
         self._check_open()
         raw, flags = as_bytes(payload), flags_of(qos, False, compress)
-        with properties_handle(properties, system) as bag:
+        with properties_handle(properties, dict(zip(_SYSTEM, system))) as bag:
             token = ctypes.byref(ending.token)
             rc = lib.tern_azure_hub_send_message(self._hub, raw, len(raw), bag, flags, token)
         self._check(rc)
@@ -294,6 +296,9 @@ class DeviceBase(Foreign):
     def _fail(self, method: Method, error: BaseException) -> None:
         """A handler raised, or returned what is no answer."""
         self._on_error(error)
+        self._answer_failed(method)
+
+    def _answer_failed(self, method: Method) -> None:
         with contextlib.suppress(Exception):  # else its caller's time runs out
             self.answer(method, 500)
 

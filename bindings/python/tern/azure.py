@@ -136,14 +136,9 @@ class Device(DeviceBase):
         and encoding "utf-8" the service can route by what is in the payload. Raises
         OutboxFullError, UnsupportedError for QoS 2, UsageError for what is too large.
         """
-        system = {
-            "content_type": content_type,
-            "content_encoding": content_encoding,
-            "message_id": message_id,
-            "correlation_id": correlation_id,
-        }
         sent = Telemetry(self, Ending(Gate()))
-        self._send(sent.ending, payload, properties, qos, compress, system)
+        system = content_type, content_encoding, message_id, correlation_id
+        self._send(sent.ending, payload, properties, qos, compress, *system)
         return sent
 
     # ---- the twin ----

@@ -191,6 +191,27 @@ def test_methods(hub, where):
         assert kinds == ["TypeError", "ValueError", "ZeroDivisionError"]
 
 
+def test_a_method_that_was_cancelled_is_answered(hub, where, monkeypatch):
+    unraisable = []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+
+    @with_device(where)
+    async def _(device):
+        tasks = []
+
+        async def method(call):
+            tasks.append(asyncio.current_task())
+            await asyncio.sleep(3600)
+
+        device.on_method = method
+        device.send("call me")
+        await until(lambda: tasks)
+        tasks[0].cancel()
+        await until(lambda: "res/500/?$rid=1f {}" in hub.log())
+
+    assert unraisable == []
+
+
 def test_what_callbacks_raise(where):
     @with_device(where)
     async def _(device):
