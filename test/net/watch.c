@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "support/net.h"
+
 /* What is not there is an empty text. */
 static void copy(char *to, size_t size, const char *text)
 {
@@ -86,6 +88,7 @@ uint64_t watch_count(watch *w, tern_event_kind kind)
 watch_record watch_nth(watch *w, tern_event_kind kind, uint64_t n)
 {
     watch_record found = {0};
+    (void)watch_wait(w, kind, n, NET_PATIENCE_MS);
     pthread_mutex_lock(&w->lock);
     for (size_t i = 0; i < w->count && n != 0; i++) {
         if (w->records[i].kind != kind) continue;
@@ -98,5 +101,6 @@ watch_record watch_nth(watch *w, tern_event_kind kind, uint64_t n)
 
 watch_record watch_last(watch *w, tern_event_kind kind)
 {
+    (void)watch_wait(w, kind, 1, NET_PATIENCE_MS);
     return watch_nth(w, kind, watch_count(w, kind));
 }

@@ -46,7 +46,8 @@ void watch_deinit(watch *w);
 /* Until so many events of the kind came; false when the time was over first. */
 bool watch_wait(watch *w, tern_event_kind kind, uint64_t count, int timeout_ms);
 uint64_t watch_count(watch *w, tern_event_kind kind);
-/* The n-th (from 1) and the last event of a kind; kind 0 where there is none. */
+/* The n-th (from 1) and the last event of a kind, which is waited for: what a call waited for may be told after it returned. Kind 0
+ * where it did not come in time. */
 watch_record watch_nth(watch *w, tern_event_kind kind, uint64_t n);
 watch_record watch_last(watch *w, tern_event_kind kind);
 
