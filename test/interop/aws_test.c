@@ -287,7 +287,9 @@ static void the_sample_runs(void **state)
                                    in_certificates("client.key"), "127.0.0.1", number, NULL};
     if (peer_run(program, NULL, output, sizeof output) != 0) fail_msg("%s", output);
     assert_non_null(strstr(output, "Connected to AWS IoT Core"));
-    assert_non_null(strstr(output, "topic/subtopic: 22.5\ntopic/subtopic: 22.5\ntopic/subtopic: 22.5\n"));
+    int readings = 0; /* another line may come between: callbacks have a thread of their own */
+    for (const char *at = output; (at = strstr(at, "topic/subtopic: 22.5\n")) != NULL; at++) readings++;
+    if (readings != 3) fail_msg("%s", output);
 }
 #endif
 

@@ -67,7 +67,7 @@ static void its_batches_are_unpacked_here(void **state)
     unsigned n = 0;
     tern_client *client = open_client();
     assert_int_equal(tern_client_subscribe_wait(client, "batch/messages", TERN_QOS_1, PATIENCE), 0);
-    const char *const program[] = {"/usr/bin/python3", TERN_TEST_DATA "/document_batch.py", "publish", port, "25", NULL};
+    const char *const program[] = {"/usr/bin/python3", "-W", "ignore", TERN_TEST_DATA "/document_batch.py", "publish", port, "25", NULL};
     if (peer_run(program, NULL, output, sizeof output) != 0) fail_msg("%s", output);
     for (int i = 0; i < 3; i++) {
         tern_message *message;
@@ -85,7 +85,7 @@ static void our_batches_are_unpacked_there(void **state)
     char out[128];
     char line[64];
     snprintf(out, sizeof out, "%s/received", folder);
-    char *const program[] = {"/usr/bin/python3", TERN_TEST_DATA "/document_batch.py", "receive", port, "25", NULL};
+    char *const program[] = {"/usr/bin/python3", "-W", "ignore", TERN_TEST_DATA "/document_batch.py", "receive", port, "25", NULL};
     pid_t pid = net_spawn(program, out);
     assert_true(pid > 0);
     assert_true(net_wait_said(out, "ready\n", PATIENCE));
@@ -128,7 +128,7 @@ int main(void)
     able = false;
 #endif
     if (!able) {
-        fprintf(stderr, "skipped: needs cJSON, mosquitto and python3-paho-mqtt 1.x\n");
+        fprintf(stderr, "skipped: needs cJSON, mosquitto and python3-paho-mqtt\n");
         return 77;
     }
     return peers_finish(cmocka_run_group_tests(tests, set_up, tear_down));

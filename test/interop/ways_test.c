@@ -57,17 +57,22 @@ static tern_tls_options *trusting(const char *authority)
 }
 
 /* Takes the TLS options. */
-static tern_connection_options *options_for(const char *scheme, int which, tern_tls_options *tls)
+static tern_connection_options *options_at(const char *scheme, uint16_t port, tern_tls_options *tls)
 {
     char url[100];
     tern_connection_options *options;
-    snprintf(url, sizeof url, "%s://127.0.0.1:%u", scheme, mosquitto->ports[which]);
+    snprintf(url, sizeof url, "%s://127.0.0.1:%u", scheme, port);
     assert_int_equal(tern_connection_options_new(&options), 0);
     assert_int_equal(tern_connection_options_add_server(options, url), 0);
     assert_int_equal(tern_connection_options_set_retry_delay(options, 20, 200, TERN_JITTER_PROPORTIONAL), 0);
     if (tls != NULL) assert_int_equal(tern_connection_options_set_tls(options, tls), 0);
     tern_tls_options_free(tls);
     return options;
+}
+
+static tern_connection_options *options_for(const char *scheme, int which, tern_tls_options *tls)
+{
+    return options_at(scheme, mosquitto->ports[which], tls);
 }
 
 static void set_proxy(tern_connection_options *options, const char *scheme, const char *login, int which)
@@ -186,8 +191,11 @@ static void pre_shared_keys(void **state)
     (void)state;
     static const uint8_t key[] = {0xC0, 0xFF, 0xEE, 0x01, 0x23, 0x45, 0x67, 0x89};
     tern_tls_options *psk = trusting(NULL);
+    peer *sharing = peer_mosquitto_psk(certificates);
+    assert_non_null(sharing);
     assert_int_equal(tern_tls_options_set_psk(psk, "device", key, sizeof key), 0);
-    round_trips(options_for("mqtts", PEER_PSK, psk), BIG);
+    round_trips(options_at("mqtts", sharing->port, psk), BIG);
+    peer_stop(sharing);
 }
 
 static void websocket(void **state)

@@ -280,7 +280,10 @@ static void a_closed_client_is_told(void **state)
     rig_client(&r);
     make_batch();
     for (unsigned n = 1; n <= 35; n++) add(n); /* one batch accepted, two wait, five messages are collected */
-    assert_int_equal(tern_client_close_wait(r.client, 50), 0);
+    tern_token *closed;
+    assert_int_equal(tern_client_close(r.client, 1, 50, &closed), 0);
+    assert_int_equal(tern_token_wait(closed, PATIENCE), 0);
+    tern_token_unref(closed);
     expect_told(35, TERN_OUTCOME_NOT_SENT, TERN_CAUSE_CLOSED);
     uint64_t id = 1;
     assert_int_equal(tern_batch_add(batch, "t", "x", 1, 0, &id), 0); /* accepted, and told when it is tried */

@@ -71,7 +71,10 @@ static void flushes_that_timed_out_hold_nothing(void **state)
     assert_int_equal(tern_client_disconnect(client, 0, &after), 0); /* seen after all of them */
     assert_int_equal(tern_token_wait(after, PATIENCE), 0);
     assert_true(atomic_load(&client->refs) <= 6); /* each token keeps the client */
-    assert_int_equal(tern_client_close_wait(client, SHORT), 0);
+    tern_token *closed;
+    assert_int_equal(tern_client_close(client, 1, SHORT, &closed), 0);
+    assert_int_equal(tern_token_wait(closed, PATIENCE), 0);
+    tern_token_unref(closed);
     assert_int_equal(tern_token_error(kept), 0);
     tern_token_unref(after);
     tern_token_unref(kept);

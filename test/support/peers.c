@@ -253,8 +253,6 @@ static void write_all_listeners(const peer *p, FILE *file, const void *what)
     write_tls(file, folder, "good");
     fprintf(file, "require_certificate true\ncafile %s/root.pem\ncrlfile %s/crl.pem\n", folder,
             folder);
-    fprintf(file, "listener %u 127.0.0.1\npsk_hint tern\npsk_file %s/psk\n", p->ports[PEER_PSK],
-            folder);
     fprintf(file, "listener %u\nsocket_domain ipv4\nprotocol websockets\n", p->ports[PEER_WS]);
     fprintf(file, "listener %u\nsocket_domain ipv4\nprotocol websockets\n", p->ports[PEER_WSS]);
     write_tls(file, folder, "good");
@@ -270,6 +268,19 @@ peer *peer_mosquitto(const char *certificates)
                       true,
                       write_all_listeners,
                       certificates};
+    return start(&r);
+}
+
+static void write_psk_listener(const peer *p, FILE *file, const void *what)
+{
+    const char *folder = what;
+    write_mosquitto(file);
+    fprintf(file, "listener %u 127.0.0.1\npsk_hint tern\npsk_file %s/psk\n", p->port, folder);
+}
+
+peer *peer_mosquitto_psk(const char *certificates)
+{
+    const recipe r = {{"mosquitto", "-c", "@configuration", NULL}, 1, false, write_psk_listener, certificates};
     return start(&r);
 }
 

@@ -25,7 +25,6 @@ enum {
     PEER_PLAIN,
     PEER_TLS,    /* shows good.pem */
     PEER_MUTUAL, /* wants a client certificate, and looks it up in crl.pem */
-    PEER_PSK,
     PEER_WS,
     PEER_WSS,
     PEER_TLS_IPV6, /* on ::1; port 0 where the machine has no such address */
@@ -48,6 +47,9 @@ peer *peer_mosquitto(const char *certificates);
  * ports, in this order, and a plain one after them. Without certificates (NULL, NULL, 0) there is the
  * plain one. */
 peer *peer_mosquitto_showing(const char *certificates, const char *const *names, size_t count);
+/* mosquitto with a listener for clients that share a key with it. A process of its own: from 2.0.20 or so on it has no TLS 1.3 on
+ * any listener where it has such a one. */
+peer *peer_mosquitto_psk(const char *certificates);
 /* login: "user:password", NULL for none. */
 peer *peer_tinyproxy(const char *login);
 peer *peer_microsocks(const char *login);

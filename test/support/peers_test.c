@@ -220,8 +220,11 @@ static void shared_keys_are_compared(void **state)
     if (!can_publish()) skip();
     const char *const right[] = {"--psk-identity", "device", "--psk", "c0ffee0123456789", NULL};
     const char *const wrong[] = {"--psk-identity", "device", "--psk", "c0ffee0123456788", NULL};
-    assert_int_equal(publish(broker->ports[PEER_PSK], right), 0);
-    assert_int_not_equal(publish(broker->ports[PEER_PSK], wrong), 0);
+    peer *mosquitto = peer_mosquitto_psk(certificates);
+    assert_non_null(mosquitto);
+    assert_int_equal(publish(mosquitto->port, right), 0);
+    assert_int_not_equal(publish(mosquitto->port, wrong), 0);
+    peer_stop(mosquitto);
 }
 
 static void tls_is_served_over_ipv6(void **state)
