@@ -62,6 +62,7 @@ lane_clang() {
 }
 
 lane_install() {
+    install_missing libzstd-dev # for linking statically: from Debian 13 on libcrypto.pc asks for it, and libssl-dev does not bring it
     build release -DCMAKE_BUILD_TYPE=Release -DTERN_TESTS=OFF
     echo "== install: the installed package"
     "$root/test/abi/installed.sh" "$root" "$builds/release" "$builds/install"

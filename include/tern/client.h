@@ -75,7 +75,7 @@ TERN_API int tern_client_close(tern_client *client, int drain, uint32_t timeout_
                                tern_token **token);
 
 /** Publishes. The message is copied, gets an id of 1 and up in `*id` (may be NULL), and exactly one
- * outcome, told to the delivery handler. flags: a QoS with tern_publish_flag; topic: without
+ * outcome, told to the delivery handler. flags: those of a publish (tern_flag); topic: without
  * wildcards. Errors: TERN_E_INVALID (also QoS 3, unknown flags, a length without a payload),
  * TERN_E_UTF8, TERN_E_TOPIC (empty, or with wildcards), TERN_E_TOO_LARGE (topic over 65,535 bytes,
  * packet over 268,435,455), TERN_E_OUTBOX_FULL (policy reject), TERN_E_TIMEOUT (policy block: no
@@ -115,8 +115,8 @@ TERN_API int tern_client_publish_many(tern_client *client, const char *const *to
 TERN_API int tern_client_publish_unit(tern_client *client, const tern_message *const *messages,
                                       size_t count, uint64_t *id, tern_token **token);
 
-/** Subscribes to a filter, now and after every lost session; token may be NULL. flags: a QoS with
- * tern_subscribe_flag. What the server answers is the token's error. Errors: TERN_E_INVALID,
+/** Subscribes to a filter, now and after every lost session; token may be NULL. flags: those of
+ * a subscription (tern_flag). What the server answers is the token's error. Errors: TERN_E_INVALID,
  * TERN_E_UTF8, TERN_E_FILTER, TERN_E_TOO_LARGE (causes: as tern_subscription_add()), TERN_E_CLOSED,
  * TERN_E_NOMEM. Thread: any. Blocks: no. (MQTT 5 section 3.8) */
 TERN_API int tern_client_subscribe(tern_client *client, const char *filter, uint32_t flags,

@@ -40,7 +40,7 @@ TERN_API int tern_message_set_topic(tern_message *message, const char *topic);
  * TERN_E_TOO_LARGE (over 268,435,455 bytes), TERN_E_NOMEM. */
 TERN_API int tern_message_set_payload(tern_message *message, const void *payload,
                                       size_t payload_length);
-/** Replaces the flags (QoS and tern_publish_flag). Errors: TERN_E_INVALID (also QoS 3 and unknown
+/** Replaces the flags (those of a publish: tern_flag). Errors: TERN_E_INVALID (also QoS 3 and unknown
  * flags), TERN_E_STATE. */
 TERN_API int tern_message_set_flags(tern_message *message, uint32_t flags);
 /** Sets the Payload Format Indicator: 1 says that the payload is UTF-8 text, which is not checked;

@@ -18,7 +18,7 @@ TERN_API int tern_subscription_new(tern_subscription **subscription);
 /** Frees a subscription object; NULL does nothing. It unsubscribes nothing. Thread: any. Blocks:
  * no. */
 TERN_API void tern_subscription_free(tern_subscription *subscription);
-/** Adds a topic filter with tern_subscribe_flag flags; a filter that is in the list gets the new
+/** Adds a topic filter with flags of a subscription (tern_flag); a filter that is in the list gets the new
  * flags. Errors: TERN_E_INVALID (also QoS 3, unknown flags, both of TERN_RETAINED_IF_NEW and
  * TERN_RETAINED_NEVER, or TERN_NO_LOCAL with a shared filter), TERN_E_UTF8, TERN_E_FILTER
  * (wildcards that do not fill a level, an incomplete `$share/group/filter`), TERN_E_TOO_LARGE (over

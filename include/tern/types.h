@@ -40,8 +40,10 @@ typedef struct tern_outgoing tern_outgoing;
 /** A message on its way in, in a transform. See tern/transform.h. */
 typedef struct tern_incoming tern_incoming;
 
-/** Flags of a publish: a quality of service, plus any of the others. */
-enum tern_publish_flag {
+/** Flags of a publish: a quality of service, plus TERN_RETAIN to TERN_UNCOMPRESSED. Flags of a subscription: the
+ * maximum quality of service, plus TERN_NO_LOCAL to TERN_RETAINED_NEVER, whose values are those of the Subscription
+ * Options byte (MQTT 5 section 3.8.3.1); all but the QoS need MQTT 5 and are left out on 3.1.1. */
+enum tern_flag {
     TERN_QOS_0 = 0,          /**< at most once */
     TERN_QOS_1 = 1,          /**< at least once */
     TERN_QOS_2 = 2,          /**< exactly once */
@@ -50,14 +52,8 @@ enum tern_publish_flag {
                                        cannot carry, instead of NOT_SENT(unsupported) */
     TERN_COMPRESS = 0x400,     /**< for a transform that compresses: this message too, whatever its rules
                                     say of the topic */
-    TERN_UNCOMPRESSED = 0x800  /**< for a transform that compresses: not this one. A client without
+    TERN_UNCOMPRESSED = 0x800, /**< for a transform that compresses: not this one. A client without
                                     transforms takes no notice of either flag */
-};
-
-/** Flags of a subscription: the maximum quality of service (TERN_QOS_0..2), plus any of these. The
- * values are those of the Subscription Options byte (MQTT 5 section 3.8.3.1); all but the QoS need
- * MQTT 5 and are left out on 3.1.1. */
-enum tern_subscribe_flag {
     TERN_NO_LOCAL = 0x04,            /**< not what this client itself publishes */
     TERN_RETAIN_AS_PUBLISHED = 0x08, /**< keep the RETAIN flag as the publisher set it */
     TERN_RETAINED_IF_NEW = 0x10,     /**< retained messages only if the subscription is new */

@@ -63,7 +63,7 @@ void script_wait(script *s, uint64_t us);
 /* 0 or the outbox's refusal. */
 int script_publish(script *s, uint8_t qos, const char *topic, const char *payload,
                    tern__completion *completion);
-/* One filter, with tern_subscribe_flag flags; the completion is made ready, NULL: nobody asks. */
+/* One filter, with flags of a subscription; the completion is made ready, NULL: nobody asks. */
 void script_subscribe(script *s, const char *filter, uint32_t flags, tern__completion *completion);
 void script_unsubscribe(script *s, const char *filter, tern__completion *completion);
 /* Takes all events; messages go to s->delivered, the last other one is returned (0: none). */

@@ -133,11 +133,9 @@ ENUMS: dict[str, dict[str, int]] = {
     "tern_tls_version": {
         "TERN_TLS_1_2": 12, "TERN_TLS_1_3": 13,
     },
-    "tern_publish_flag": {
+    "tern_flag": {
         "TERN_QOS_0": 0, "TERN_QOS_1": 1, "TERN_QOS_2": 2, "TERN_RETAIN": 0x100,
         "TERN_LOSE_PROPERTIES": 0x200, "TERN_COMPRESS": 0x400, "TERN_UNCOMPRESSED": 0x800,
-    },
-    "tern_subscribe_flag": {
         "TERN_NO_LOCAL": 4, "TERN_RETAIN_AS_PUBLISHED": 8, "TERN_RETAINED_IF_NEW": 16,
         "TERN_RETAINED_NEVER": 32,
     },

@@ -23,8 +23,7 @@ ALL_CODES = [code for _, code, _, _ in declarations.ERRORS]
 # Enumerations that are for the border alone, or that are flags.
 NOT_PUBLIC = {"tern_error", "tern_feed_kind", "tern_feed_size", "tern_batch_flag"}
 FLAGS = {
-    "tern_publish_flag": (enums.QoS, enums.PublishFlag),
-    "tern_subscribe_flag": (enums.SubscribeFlag,),
+    "tern_flag": (enums.QoS, enums.PublishFlag, enums.SubscribeFlag),
 }
 
 
