@@ -36,7 +36,7 @@ int tern__url_refuse(const tern__url_parser *self, int error, const char *at, co
 
 static const char *find(tern__url_piece p, char wanted)
 {
-    return tern__url_len(p) != 0 ? memchr(p.at, wanted, tern__url_len(p)) : NULL;
+    return p.at < p.end ? memchr(p.at, wanted, tern__url_len(p)) : NULL; /* as GCC 14 sees that no length is negative */
 }
 
 static bool is_digit(char c)
