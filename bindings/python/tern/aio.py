@@ -141,9 +141,13 @@ class Client(ClientBase):
     async def connect(self, timeout: Optional[float] = 10.0) -> Client:
         """Connects, and reconnects from now on; waits for the first CONNACK.
 
-        Raises as tern.Client.connect().
+        With `timeout` 0 it does not wait. Raises as tern.Client.connect().
         """
         self._attach()
+        if timeout == 0:
+            self._core.check(held.tern_client_connect(self._core.handle, None))
+            self._connects = True
+            return self
         try:
             result = await self._token(timeout, held.tern_client_connect)
         except asyncio.TimeoutError:
@@ -366,7 +370,7 @@ class Client(ClientBase):
         try:
             for batch in in_batches(messages):
                 await self._publish_batch(batch, qos, retain, ids)
-        except Exception as error:
+        except BaseException as error:
             error.accepted = ids  # type: ignore[attr-defined]
             raise
         return ids
@@ -508,8 +512,8 @@ class Client(ClientBase):
             self._reader.stop()
 
     def _waits(self) -> bool:
-        """Whether something is awaited that is told where messages are."""
-        return self._waiting != 0 or self._core.settled.waits
+        """Whether something is awaited that is told where messages are; the end is, too."""
+        return self._waiting != 0 or self._core.settled.waits or self._core.closed
 
     def _start(self, function: Any, *arguments: Any) -> asyncio.Future[TokenResult]:
         self._attach()

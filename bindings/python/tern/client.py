@@ -254,7 +254,7 @@ class Client(ClientBase):
         try:
             for batch in in_batches(messages):
                 self._publish_batch(batch, qos, retain, ids)
-        except Exception as error:
+        except BaseException as error:
             error.accepted = ids  # type: ignore[attr-defined]
             raise
         return ids
@@ -383,7 +383,8 @@ class Client(ClientBase):
         In a callback that is this very thread: it goes on with all but messages.
         """
         if threading.current_thread() is not self._thread:
-            if not self._thread.is_alive():  # it is the parent's, in the child of a fork
+            # Where it has ended, or is the parent's in the child of a fork, nobody opens it any more.
+            if not self._thread.is_alive() and not gate.opened:
                 raise ClosedError(c.TERN_E_CLOSED)
             self._waiting += 1
             self._room.set()
@@ -435,7 +436,7 @@ def _pump(core: Core, owner: weakref.ref[Client]) -> None:
         room = client._room if client is not None else None
         waiting = client._waiting if client is not None else 0
         del client
-        if room is not None and not room.is_set() and not waiting:
+        if room is not None and not room.is_set() and not waiting and not core.closed:
             room.wait(0.05)
             continue
         try:
