@@ -184,12 +184,15 @@ class Client(ClientBase):
         limit = milliseconds("timeout", timeout, U32)
         if self._loop is None or self._loop.is_closed():
             self._core.closed = True
-            held.tern_client_close(self._core.handle, 0, 0, None)
+            if held.tern_client_close(self._core.handle, 0, 0, None) == 0:
+                self._core.end_batches()
             return
         if not self._core.closed:
             with contextlib.suppress(ClosedError):
                 self._closing = self._start(held.tern_client_close, int(limit > 0), limit)
                 self._closing.add_done_callback(self._ended)
+                self._core.closed = True
+                self._core.end_batches()
         self._core.closed = True
         if self._closing is not None and not self._closing.done():
             self._resume()

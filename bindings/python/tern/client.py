@@ -159,6 +159,8 @@ class Client(ClientBase):
         if rc not in (0, c.TERN_E_CLOSED, c.TERN_E_FORKED):
             self._core.check(rc)
         self._room.set()
+        if rc != c.TERN_E_FORKED:
+            self._core.end_batches()
         try:
             if threading.current_thread() is not self._thread and rc != c.TERN_E_FORKED:
                 self._thread.join(None if timeout is None else timeout + 5)
