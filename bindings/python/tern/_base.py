@@ -6,13 +6,12 @@ SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
 import ctypes
-import inspect
 import itertools
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
-from ._check import SIZE, c_number, milliseconds, refuse
+from ._check import SIZE, c_number, milliseconds, refuse, refuse_coroutine
 from ._core import LOG, Core, report
 from ._ffi import c, held
 from .attempt import Attempt, Question, watch_attempts
@@ -31,13 +30,6 @@ _DROPPED = (
     "topic %r: no handler takes the message, and nobody has called receive() or messages();"
     " such messages are dropped"
 )
-
-
-def refuse_coroutine(result: Any) -> None:
-    """Raises TypeError where a callback's result is a coroutine, which nobody would run."""
-    if inspect.iscoroutine(result):
-        result.close()
-        raise TypeError("callbacks are plain functions: let them create tasks, or use messages()")
 
 
 def in_batches(
@@ -142,6 +134,7 @@ class ClientBase:
         """Called with what a callback raised; without it sys.unraisablehook is."""
         self._on_attempt: Optional[Callable[[Attempt], Any]] = None
         self._attempts_as = 0
+        self._asking: list[Question] = []  # by it, or by its service
         ask = self._options.get("credentials")
         self._question = None if ask is None else Question(self, ask)
         self._core = Core(self, self._servers, self._options)
@@ -164,6 +157,19 @@ class ClientBase:
         changed = {**self._options, **options}
         self._core.configure(list(servers) or self._servers, changed)
         self._servers, self._options = list(servers) or self._servers, changed
+        if "credentials" in options:
+            self._ask(options["credentials"])
+
+    def _ask(self, ask: Optional[Callable[[], Any]]) -> None:
+        """Asks somebody else for credentials from now on; None: nobody."""
+        self._stop_asking()
+        self._question = None if ask is None else Question(self, ask)
+        watch_attempts(self)
+        self.retry()  # an attempt may wait for an answer that nobody wants now
+
+    def _stop_asking(self) -> None:
+        while self._asking:
+            self._asking.pop().close()
 
     @property
     def on_attempt(self) -> Optional[Callable[[Attempt], Any]]:
@@ -298,6 +304,6 @@ class ClientBase:
                 report(error, f"a callback of {what}")
             return
         try:
-            self.on_error(error)
+            refuse_coroutine(self.on_error(error))
         except self._TAKEN as second:
             report(second, f"on_error of {what}")

@@ -8,6 +8,7 @@ SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
 import ctypes
+import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, NoReturn, Optional
@@ -23,6 +24,13 @@ LARGEST = 268435455  # bytes of a payload; C checks the packet as a whole
 def refuse(name: str, needed: str, value: Any) -> NoReturn:
     """Raises for a value of the wrong type."""
     raise TypeError(f"{name}: {needed}, not {type(value).__name__}")
+
+
+def refuse_coroutine(result: Any) -> None:
+    """Raises TypeError where a callback's result is a coroutine, which nobody would run."""
+    if inspect.iscoroutine(result):
+        result.close()
+        raise TypeError("callbacks are plain functions: let them create tasks, or use messages()")
 
 
 def milliseconds(name: str, seconds: Optional[float], none: int = 0) -> int:

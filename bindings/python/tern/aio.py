@@ -203,8 +203,7 @@ class Client(ClientBase):
         self._reader.stop()
         while self._receivers:
             self._wake_receiver()
-        if self._question is not None:
-            self._question.close()
+        self._stop_asking()
 
     async def __aenter__(self) -> Client:
         self._check_open()

@@ -99,6 +99,26 @@ def test_asyncio_and_a_provider_that_fails_first(common, topic):
     asyncio.run(asyncio.wait_for(run(), PATIENCE))
 
 
+def test_the_end_of_a_client_ends_its_question(common, topic):
+    errors = []
+
+    async def provider():
+        await asyncio.Event().wait()
+
+    async def run():
+        service = aws.IoTCore.with_credentials("localhost", provider, region="eu-1", **common)
+        client = aio.Client(service=service, client_id=topic.replace("/", "-"), **QUICK)
+        client.on_error = errors.append
+        with pytest.raises(tern.TimeoutError):
+            await client.connect(0.2)
+        (asking,) = asyncio.all_tasks() - {asyncio.current_task()}
+        await client.close()
+        await asyncio.wait([asking], timeout=PATIENCE)
+        assert asking.done() and errors == []
+
+    asyncio.run(run())
+
+
 def test_says_what_a_refusal_means(common, topic):
     service = aws.IoTCore.with_credentials(
         "localhost", lambda: ("AKIDMOCK", "wrong"), region="eu-west-1", **common
