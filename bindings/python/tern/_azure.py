@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from ._borrowed import read_message
-from ._check import c_text, milliseconds
+from ._check import c_text, milliseconds, refuse_coroutine
 from ._core import Gate, TokenResult, _read_token
 from ._ffi import callbacks, held
 from ._foreign import find, log_event
@@ -240,6 +240,7 @@ def on_method(_hub: int, method: int, number: int) -> None:
     )
     try:
         answer = handler(told)
+        refuse_coroutine(answer)
         if answer is not None:
             device.answer(told, *(answer if isinstance(answer, tuple) else (answer,)))
     except BaseException as error:

@@ -18,7 +18,7 @@ import weakref
 from collections.abc import Mapping
 from typing import Any, Callable, Optional
 
-from ._check import U32, milliseconds
+from ._check import U32, milliseconds, refuse_coroutine
 from ._core import LOG, Gate, report
 from ._ffi import c, lib
 from .enums import EventKind
@@ -109,6 +109,7 @@ class Foreign:
 
     def __init__(self) -> None:
         self._closed = False
+        self._parents = False  # in the child of a fork
         self._lock = threading.Lock()
         self._number = next(_numbers) << SHIFT
 
@@ -122,22 +123,30 @@ class Foreign:
         raise NotImplementedError
 
     def _forked(self) -> None:
-        self._closed = True
+        self._closed = self._parents = True
         self._lock = threading.Lock()
 
     def _check_open(self) -> None:
         if self._closed:
             raise ClosedError(c.TERN_E_CLOSED)
 
-    def _call(self, callback: Optional[Callable[..., Any]], *values: Any) -> Any:
-        """Calls what the application gave; None where that raised."""
-        if callback is None:
-            return None
-        try:
-            return callback(*values)
-        except BaseException as error:
-            self._on_error(error)
-            return None
+    def _check_waits(self, what: str) -> None:
+        """Raises where waiting would never end: nobody tells here, or this is who would."""
+        if self._parents:
+            raise ClosedError(c.TERN_E_FORKED)
+        self._check_no_callback(what)
+
+    def _check_no_callback(self, what: str) -> None:
+        """Raises in a callback."""
+        raise NotImplementedError
+
+    def _call(self, callback: Optional[Callable[..., Any]], *values: Any) -> None:
+        """Calls what the application gave."""
+        if callback is not None:
+            try:
+                refuse_coroutine(callback(*values))
+            except BaseException as error:
+                self._on_error(error)
 
     def _on_error(self, error: BaseException) -> None:
         what = f"{type(self).__module__}.{type(self).__name__}"
@@ -147,7 +156,7 @@ class Foreign:
                 report(error, f"a callback of {what}")
             return
         try:
-            self.on_error(error)
+            refuse_coroutine(self.on_error(error))
         except BaseException as second:
             report(second, f"on_error of {what}")
 

@@ -180,7 +180,7 @@ class Device(Foreign):
 
     def _await(self, gate: Gate, timeout: Optional[float], what: str) -> Any:
         if not gate.opened:
-            self._check_no_callback(what)
+            self._check_waits(what)
         if not gate.wait(timeout):
             buffer = ctypes.create_string_buffer(500)
             held.tern_client_copy_error_text(self._client, buffer, len(buffer))

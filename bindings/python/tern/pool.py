@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 from ._apply import Handle, apply_client, apply_connection, make_message
 from ._base import Handler, PublicationBase
 from ._borrowed import read_message
-from ._check import SIZE, as_bytes, c_number, c_string, c_text, flags_of, milliseconds, refuse
+from ._check import (
+    SIZE,
+    as_bytes,
+    c_number,
+    c_string,
+    c_text,
+    flags_of,
+    milliseconds,
+    refuse,
+    refuse_coroutine,
+)
 from ._core import Gate
 from ._ffi import c, held, lib
 from ._foreign import SHIFT, Foreign, check_options, waited
@@ -58,7 +68,7 @@ class Publication(PublicationBase):
         key = settled.wait(self.id, gate.open)
         if key is None:
             try:
-                pool._check_no_callback("wait")
+                pool._check_waits("wait")
                 if not gate.wait(timeout):
                     raise TimeoutError(
                         c.TERN_E_TIMEOUT, f"message {self.id} has no outcome yet: {pool._trouble()}"
@@ -388,7 +398,9 @@ class Pool(Foreign):
         handler = self._handlers.get(number) if number else self._on_message_python
         if handler is not None:
             try:
-                handler(read_message(message, self._members[client]))
+                result = handler(read_message(message, self._members[client]))
+                if result is not None:
+                    refuse_coroutine(result)
             except BaseException as error:
                 self._on_error(error)
 

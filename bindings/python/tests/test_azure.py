@@ -154,6 +154,13 @@ def test_direct_methods(hub, device):
     ):
         assert hub.says(text), hub.log()
     assert [type(error) for error in errors] == [ZeroDivisionError]
+
+    async def coroutine(_call):
+        pass
+
+    device.on_method = coroutine
+    device.send("call me")
+    assert wait_until(lambda: len(errors) == 2) and "plain functions" in str(errors[1])
     with pytest.raises(tern.UsageError):
         device.answer("no/id")
     with pytest.raises(ValueError, match="status"):
@@ -304,6 +311,31 @@ def test_nobody_keeps_a_device(where):
     del device
     gc.collect()
     assert gone() is None
+
+
+def test_fork():
+    program = f"""
+import os, tern, tern.azure
+device = tern.azure.Device("{CONNECTION}", server="mqtt://127.0.0.1:1")
+sent = device.send("x")
+child = os.fork()
+if child == 0:
+    for call in lambda: device.send("x"), lambda: sent.wait(20):
+        try:
+            call()
+        except tern.ClosedError as error:
+            print(error.name, flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout == "TERN_E_CLOSED\nTERN_E_FORKED\n", done.stdout + done.stderr
 
 
 def test_the_end_of_the_interpreter(hub, where):

@@ -7,6 +7,7 @@ import gc
 import logging
 import queue
 import signal
+import sys
 import threading
 import weakref
 
@@ -143,7 +144,7 @@ def test_a_wrong_time_closes_nothing(client, timeout):
     assert not client.connected
 
 
-def test_callbacks_are_no_coroutine_functions(client, topic):
+def test_callbacks_are_no_coroutine_functions(client, topic, monkeypatch):
     errors = queue.Queue()
     client.on_error = errors.put
 
@@ -154,6 +155,11 @@ def test_callbacks_are_no_coroutine_functions(client, topic):
     client.subscribe(topic)
     client.publish(topic, "x")
     assert isinstance(errors.get(timeout=PATIENCE), TypeError)
+    unraisable = queue.Queue()
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.put)
+    client.on_error = on_message
+    client.publish(topic, "x")
+    assert unraisable.get(timeout=PATIENCE).exc_type is TypeError
 
 
 def test_waits_in_callbacks_last_as_long_as_they_may(own_broker, topic):

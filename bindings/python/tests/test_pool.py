@@ -385,6 +385,22 @@ def test_callbacks_may_publish_and_raise(pool, topic, monkeypatch):
     pool.on_event, pool.on_error = None, taken.append
 
 
+def test_callbacks_are_no_coroutine_functions(pool, topic):
+    errors = queue.Queue()
+    pool.on_error = errors.put
+
+    async def callback(*_):
+        pass
+
+    pool.on_message = callback
+    pool.subscribe(topic)
+    pool.publish(topic, "x").wait(PATIENCE)
+    assert isinstance(errors.get(timeout=PATIENCE), TypeError)
+    pool.on_message, pool.on_delivery = None, callback
+    pool.publish(topic, "x").wait(PATIENCE)
+    assert isinstance(errors.get(timeout=PATIENCE), TypeError)
+
+
 def test_many_threads(pool, topic):
     got = receiving(pool, topic + "/#")
 
@@ -495,12 +511,14 @@ def test_fork(broker, topic):
     program = """
 import os, sys, tern
 pool = tern.Pool(sys.argv[1], members=2).connect()
+pending = tern.Pool("mqtt://127.0.0.1:1", members=1).publish(sys.argv[2], "x", qos=1)
 child = os.fork()
 if child == 0:
-    try:
-        pool.publish(sys.argv[2], "x")
-    except tern.StateError as error:
-        print("child", error.name, flush=True)
+    for call in lambda: pool.publish(sys.argv[2], "x"), lambda: pending.wait(20):
+        try:
+            call()
+        except tern.StateError as error:
+            print("child", error.name, flush=True)
     pool.close()
     del pool
     with tern.Pool(sys.argv[1], members=2) as own:
@@ -511,7 +529,8 @@ pool.publish(sys.argv[2], "x", qos=1).wait(10)
 print("parent", status, flush=True)
 """
     done = run(program, broker.url, topic)
-    assert done.stdout == "child TERN_E_CLOSED\nparent 0\n", done.stdout + done.stderr
+    told = "child TERN_E_CLOSED\nchild TERN_E_FORKED\nparent 0\n"
+    assert done.stdout == told, done.stdout + done.stderr
 
 
 def test_interrupt(broker):
