@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
-from ._check import SIZE, c_number, milliseconds, refuse, refuse_coroutine
+from ._check import SIZE, c_function, c_number, c_string, milliseconds, refuse_coroutine
 from ._core import LOG, Core, report
 from ._ffi import c, held
 from .attempt import Attempt, Question, watch_attempts
@@ -100,9 +100,7 @@ def _check_options(options: Mapping[str, Any]) -> None:
     if "receive_limit" in options:
         c_number("receive_limit", options["receive_limit"], SIZE, 1)
     milliseconds("block_timeout", options.get("block_timeout"))
-    ask = options.get("credentials")
-    if ask is not None and not callable(ask):
-        refuse("credentials", "a function is needed", ask)
+    c_function("credentials", options.get("credentials"))
 
 
 class ClientBase:
@@ -225,6 +223,7 @@ class ClientBase:
 
         It subscribes nothing.
         """
+        c_string("filter", filter)
 
         def decorate(handler: Handler) -> Handler:
             self.set_handler(filter, handler)
@@ -237,6 +236,7 @@ class ClientBase:
 
         Where several filters match, each handler is called. (MQTT 5 section 4.7)
         """
+        c_function("handler", handler)
         with self._lock:
             if handler is None:
                 self._core.set_filter(filter, 0)

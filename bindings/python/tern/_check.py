@@ -44,6 +44,17 @@ def milliseconds(name: str, seconds: Optional[float], none: int = 0) -> int:
     return max(1, round(seconds * 1000)) if seconds > 0 else 0
 
 
+def patience(name: str, seconds: Optional[float]) -> Optional[float]:
+    """How long to wait: None for ever, and not at all where it is 0 or less."""
+    if seconds is None:
+        return None
+    if not isinstance(seconds, (int, float)) or isinstance(seconds, bool):
+        refuse(name, "seconds or None are needed", seconds)
+    if seconds != seconds:
+        raise ValueError(f"{name}: seconds or None are needed, not {seconds}")
+    return seconds
+
+
 def c_text(name: str, value: Any) -> Optional[bytes]:
     """Text, or the name of a file; None for None."""
     return None if value is None else c_string(name, value)
@@ -72,7 +83,7 @@ def encoded(name: str, text: str) -> bytes:
 
 def as_bytes(payload: Any, name: str = "payload") -> bytes:
     """A payload's bytes: text is encoded, any buffer is copied."""
-    if isinstance(payload, bytes):
+    if payload.__class__ is bytes:
         return payload
     if isinstance(payload, str):
         return encoded(name, payload)
@@ -125,6 +136,12 @@ def several(name: str, values: Any, count: int) -> Sequence[Any]:
     if len(values) != count:
         raise ValueError(f"{name}: a tuple of {count} is needed, not of {len(values)}")
     return values
+
+
+def c_function(name: str, value: Any) -> None:
+    """Something that can be called, or None."""
+    if value is not None and not callable(value):
+        refuse(name, "a function is needed", value)
 
 
 def instance(name: str, kind: str, value: Any) -> Any:

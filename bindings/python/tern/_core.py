@@ -26,7 +26,7 @@ from typing import (
 )
 
 from ._apply import Handle, apply_client, apply_connection, make_message
-from ._check import LARGEST, as_bytes, c_enum, c_string, encoded, flags_of, refuse
+from ._check import LARGEST, as_bytes, c_enum, c_string, encoded, flags_of, instance, refuse
 from ._ffi import c, callbacks, held, lib
 from ._gate import Gate as Gate
 from ._gate import report as report
@@ -374,6 +374,8 @@ class Core:
 
     def publish_unit(self, messages: Sequence[OutgoingMessage]) -> int:
         """Publishes messages as one unit; returns the last one's id."""
+        if not isinstance(messages, Sequence):
+            refuse("messages", "a list of tern.OutgoingMessage is needed", messages)
         count = len(messages)
         if not 1 <= count <= UNIT:
             text = f"publish_unit: 1 to {UNIT} messages make a unit, not {count}"
@@ -381,6 +383,7 @@ class Core:
         last, made = ctypes.c_uint64(), (ctypes.c_void_p * count)()
         try:
             for index, one in enumerate(messages):
+                instance("messages", "OutgoingMessage", one)
                 flags = flags_of(one.qos, one.retain, lose_properties=one.lose_properties)
                 message = make_message(one.topic, as_bytes(one.payload), flags, one.properties)
                 made[index] = message.value

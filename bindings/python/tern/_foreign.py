@@ -87,6 +87,7 @@ def check_options(options: Mapping[str, Any], elsewhere: Mapping[str, str]) -> N
     unknown = set(options) - set(Options.__annotations__)
     if unknown:
         raise TypeError(f"unknown option: {', '.join(sorted(unknown))}")
+    milliseconds("block_timeout", options.get("block_timeout"))
     if options.get("ack", "auto") not in ("auto", "manual"):
         raise ValueError(f'ack: "auto" and "manual" are possible, not {options["ack"]!r}')
 

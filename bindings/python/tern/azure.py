@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 from . import _azure
 from ._apply import apply_client, apply_connection
 from ._azure import Ending, Method, Response, Telemetry, properties_handle
-from ._check import U32, as_bytes, c_number, c_text, flags_of, milliseconds, set_option
+from ._check import U32, as_bytes, c_number, c_text, flags_of, milliseconds, patience, set_option
 from ._core import Gate
 from ._ffi import c, held, lib
 from ._foreign import Foreign, check_options, waited
@@ -181,7 +181,7 @@ class Device(Foreign):
     def _await(self, gate: Gate, timeout: Optional[float], what: str) -> Any:
         if not gate.opened:
             self._check_waits(what)
-        if not gate.wait(timeout):
+        if not gate.wait(patience("timeout", timeout)):
             buffer = ctypes.create_string_buffer(500)
             held.tern_client_copy_error_text(self._client, buffer, len(buffer))
             trouble = buffer.value.decode(errors="replace")

@@ -23,7 +23,7 @@ from typing import (
 )
 
 from ._base import ClientBase, PublicationBase, in_batches
-from ._check import LARGEST, QOS, U32, as_bytes, c_number, flags_of, milliseconds
+from ._check import LARGEST, QOS, U32, as_bytes, c_number, flags_of, milliseconds, patience
 from ._core import ENDS, Core, Gate, TokenResult, report
 from ._ffi import c, held
 from .enums import OutboxPolicy
@@ -330,7 +330,7 @@ class Client(ClientBase):
             raise WouldDeadlockError(
                 c.TERN_E_WOULD_DEADLOCK, "receive: not in a callback of the client"
             )
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline: Optional[float] = None
         while True:
             with contextlib.suppress(IndexError):
                 message = self._core.hand_over()
@@ -339,6 +339,9 @@ class Client(ClientBase):
                 return message
             if self._core.closed:
                 raise ClosedError(c.TERN_E_CLOSED)
+            if deadline is None and timeout is not None:
+                patience("timeout", timeout)
+                deadline = time.monotonic() + timeout
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
                 raise TimeoutError(c.TERN_E_TIMEOUT, "receive: no message in time")
@@ -403,17 +406,17 @@ class Client(ClientBase):
     def _wait_token(
         self, timeout: Optional[float], function: Any, *arguments: Any
     ) -> Optional[TokenResult]:
-        gate = Gate()
+        gate, limit = Gate(), patience("timeout", timeout)
         self._core.start(gate.open, function, *arguments)
-        return gate.value if self._wait(gate, timeout) else None
+        return gate.value if self._wait(gate, limit) else None
 
     def _wait_settled(
         self, message_id: int, timeout: Optional[float], settled: Optional[Settled] = None
     ) -> Key:
         settled = settled or self._core.settled
-        gate = Gate()
+        gate, limit = Gate(), patience("timeout", timeout)
         key = settled.wait(message_id, gate.open)
-        if key is None and not self._wait(gate, timeout):
+        if key is None and not self._wait(gate, limit):
             settled.forget(message_id, gate.open)
             raise TimeoutError(
                 c.TERN_E_TIMEOUT,

@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Awaitable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Optional, Union, overload
 
-from ._check import SIZE, U32, c_enum, c_flag, c_number, c_string, c_text, set_option
+from ._check import SIZE, U32, c_enum, c_flag, c_number, c_string, c_text, set_option, several
 from ._ffi import held
 from .enums import CompressionForm, Decompression, Encoding
 from .errors import make_error
@@ -63,7 +63,8 @@ class Compression:
         """The tern_compression of C, which lives as long as this."""
         self.form = CompressionForm(c_enum("form", CompressionForm, form))
         self._set("encoding", "set_default", c_enum("encoding", Encoding, encoding))
-        for filter, rule in filters.items() if isinstance(filters, Mapping) else filters:
+        for pair in filters.items() if isinstance(filters, Mapping) else filters:
+            filter, rule = several("filters", pair, 2)
             number = c_enum("filters", Encoding, rule)
             self._set("filters", "add_filter", c_string("filters", filter), number)
         self._set("threshold", "set_threshold", c_number("threshold", threshold, SIZE))

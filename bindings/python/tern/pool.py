@@ -18,11 +18,13 @@ from ._borrowed import read_message
 from ._check import (
     SIZE,
     as_bytes,
+    c_function,
     c_number,
     c_string,
     c_text,
     flags_of,
     milliseconds,
+    patience,
     refuse,
     refuse_coroutine,
 )
@@ -69,7 +71,7 @@ class Publication(PublicationBase):
         if key is None:
             try:
                 pool._check_waits("wait")
-                if not gate.wait(timeout):
+                if not gate.wait(patience("timeout", timeout)):
                     raise TimeoutError(
                         c.TERN_E_TIMEOUT, f"message {self.id} has no outcome yet: {pool._trouble()}"
                     )
@@ -209,7 +211,8 @@ class Pool(Foreign):
         """Waits until every message published before has its outcome. Raises TimeoutError."""
         self._check_open()
         self._check_no_callback("flush")
-        deadline = None if timeout is None else time.monotonic() + timeout
+        limit = patience("timeout", timeout)
+        deadline = None if limit is None else time.monotonic() + limit
         self._check(waited(lambda ms: lib.tern_pool_flush_wait(self._handle, ms), timeout))
         self._pass_callbacks(deadline)
 
@@ -365,6 +368,7 @@ class Pool(Foreign):
 
         It subscribes nothing.
         """
+        c_string("filter", filter)
 
         def decorate(handler: Handler) -> Handler:
             self.set_handler(filter, handler)
@@ -375,6 +379,7 @@ class Pool(Foreign):
     def set_handler(self, filter: str, handler: Optional[Handler]) -> None:
         """Sets who is called with messages whose topic matches a filter; None removes it."""
         self._check_open()
+        c_function("handler", handler)
         text = c_text("filter", filter)
         with self._lock:
             used, known = self._handlers, self._filters.get(filter)

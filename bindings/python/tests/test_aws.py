@@ -191,6 +191,13 @@ WRONG_AWS = [
     (lambda: aws.IoTCore(5), TypeError, "endpoint"),
     (lambda: aws.IoTCore("a.b", backoff=(5, 1, 1)), tern.UsageError, "backoff"),
     (lambda: aws.IoTCore("a.b", backoff=("5", 1, 1)), TypeError, "backoff"),
+    (lambda: aws.IoTCore("a.b", backoff=(1, 2)), ValueError, "backoff"),
+    (lambda: aws.IoTCore("a.b", address=("a",)), ValueError, "address"),
+    (lambda: aws.IoTCore("a.b", address="ab"), TypeError, "address"),
+    (lambda: aws.IoTCore("a.b", offline_queue=2**70), ValueError, "offline_queue"),
+    (lambda: aws.IoTCore("a.b", offline_queue=1, offline_policy=7), ValueError, "offline_policy"),
+    (lambda: aws.IoTCore.with_authorizer("a.b", token=("a", "b")), ValueError, "token"),
+    (lambda: aws.IoTCore.with_authorizer("a.b", token="abc"), TypeError, "token"),
     (lambda: aws.IoTCore("a.b", offline_queue=0), tern.UsageError, "offline_queue"),
     (lambda: aws.IoTCore("a.b", offline_queue="1"), TypeError, "offline_queue"),
     (

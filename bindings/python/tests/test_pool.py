@@ -245,6 +245,7 @@ WRONG_OPTIONS = [
     ({"members": 0}, tern.UsageError),
     ({"members": 257}, tern.UsageError),
     ({"members": "3"}, TypeError),
+    ({"block_timeout": "x"}, TypeError),
     ({"policy": 7}, ValueError),
     ({"client_id_prefix": "a\0"}, ValueError),
     ({"client_id_prefix": 5}, TypeError),
@@ -285,6 +286,10 @@ WRONG_CALLS = [
     (lambda p: p.set_handler("a/#/b", print), tern.UsageError),
     (lambda p: p.wait_connected(99), tern.UsageError),
     (lambda p: p.wait_connected(1, "x"), TypeError),
+    (lambda p: p.flush("x"), TypeError),
+    (lambda p: p.publish("a", "x", qos=1).wait(float("nan")), ValueError),
+    (lambda p: p.set_handler("a", 5), TypeError),
+    (lambda p: p.on(print), TypeError),
     (lambda p: p.unsubscribe("a/#/b"), tern.UsageError),
 ]
 
