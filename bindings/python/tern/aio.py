@@ -366,10 +366,12 @@ class Client(ClientBase):
     ) -> list[int]:
         """Publishes pairs of topic and payload in order, a thousand in one call; returns their ids.
 
-        It waits for room where the outbox is full; flush() waits for the outcomes.
+        It waits for room where the outbox is full, behind who waits already; flush() waits for the
+        outcomes.
         """
         ids: list[int] = []
         try:
+            await self._turn()
             for batch in in_batches(messages):
                 await self._publish_batch(batch, qos, retain, ids)
         except BaseException as error:
@@ -400,6 +402,12 @@ class Client(ClientBase):
         """
         last = self._core.publish_unit(messages)
         return [Publication(self, number + 1) for number in range(last - len(messages), last)]
+
+    async def _turn(self) -> None:
+        """Until those that wait for room now were accepted."""
+        last = self._delayed[-1] if self._delayed else None
+        while last is not None and last in self._delayed:
+            await self._room()
 
     async def _room(self) -> None:
         """Until the oldest message has its outcome, or a while."""

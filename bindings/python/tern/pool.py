@@ -122,6 +122,7 @@ class Pool(Foreign):
         """Called with outcomes, a range of ids of one member at a time."""
         self._on_message_python: Optional[Handler] = None
         self._handlers: dict[int, Handler] = {}
+        self._handler_numbers = itertools.count()
         self._filters: dict[str, int] = {}
         check_options(options, NOT_HERE)
         self._options: dict[str, Any] = dict(options)
@@ -382,10 +383,10 @@ class Pool(Foreign):
         c_function("handler", handler)
         text = c_text("filter", filter)
         with self._lock:
-            used, known = self._handlers, self._filters.get(filter)
+            known = self._filters.get(filter)
             if handler is None and known is None:
                 return
-            number = known or next(n for n in range(1, len(used) + 2) if n not in used)
+            number = known or self._new_number()
             callback = on_message if handler is not None else None
             self._check(
                 held.tern_pool_set_filter_handler(
@@ -396,6 +397,13 @@ class Pool(Foreign):
                 del self._handlers[number], self._filters[filter]
             else:
                 self._handlers[number], self._filters[filter] = handler, number
+
+    def _new_number(self) -> int:
+        """One that no handler has, nor had before: messages may be under way with that."""
+        while True:
+            number = next(self._handler_numbers) % ((1 << SHIFT) - 1) + 1
+            if number not in self._handlers:
+                return number
 
     # ---- what C tells ----
 

@@ -377,6 +377,25 @@ def test_a_cancelled_close_goes_on(broker):
     run(main())
 
 
+def test_many_wait_behind_who_waits_for_room(broker, topic):
+    async def main():
+        reader = await tern.aio.Client(broker.url).connect()
+        await reader.subscribe(topic, qos=1)
+        client = tern.aio.Client("mqtt://127.0.0.1:1", outbox_messages=3, **QUICK)
+        await client.connect(0)
+        single = [client.publish(topic, str(i), qos=1) for i in range(6)]
+        many = asyncio.ensure_future(
+            client.publish_many([(topic, str(i)) for i in range(6, 9)], qos=1)
+        )
+        await asyncio.sleep(0)
+        client.configure(broker.url)
+        await asyncio.gather(*single, many)
+        assert [(await reader.receive()).text for _ in range(9)] == [str(i) for i in range(9)]
+        await asyncio.gather(client.close(), reader.close())
+
+    run(main())
+
+
 def test_closing_while_reading_pauses(broker, topic):
     """More messages wait than receive_limit; the end is told all the same."""
 

@@ -119,6 +119,15 @@ def test_handlers_by_filter(pool, topic):
     pool.set_handler(topic + "/a", None)  # as often as you like
 
 
+def test_messages_of_a_removed_handler_go_to_no_other(pool):
+    """They may be under way while handlers change."""
+    pool.set_handler("a", print)
+    number = pool._filters["a"]
+    pool.set_handler("a", None)
+    pool.set_handler("b", print)
+    assert pool._filters["b"] != number and pool._handlers.get(number) is None
+
+
 def test_manual_acknowledgement(broker, topic):
     options = {"members": 1, "client_id_prefix": topic.replace("/", "-"), "ack": "manual"}
     options["session"] = tern.Session.PERSISTENT
