@@ -120,7 +120,6 @@ class ClientBase:
         self._filters: dict[str, int] = {}
         self._lock = threading.Lock()
         self._receiving = False
-        self._waiting = 0
         self._connects = False  # it was told to connect
         self.on_message: Optional[Handler] = None
         """Called with messages that no filter's handler takes."""

@@ -162,11 +162,22 @@ class Foreign:
             report(second, f"on_error of {what}")
 
 
+def _close_one(one: Foreign, closed: Gate) -> None:
+    with contextlib.suppress(Exception):
+        one.close(1.0)
+    closed.open()
+
+
 def _close_all() -> None:
     """At the interpreter's end: what is on its way has a second; no callback may come after it."""
-    for one in list(_objects.values()):
-        with contextlib.suppress(Exception):
-            one.close(1.0)
+    closing = [(one, Gate()) for one in list(_objects.values())]
+    for one, gate in closing:  # at once, so that it is the same second for all
+        try:
+            _thread.start_new_thread(_close_one, (one, gate))
+        except RuntimeError:  # some interpreters start no more threads
+            _close_one(one, gate)
+    for _, gate in closing:
+        gate.wait(None)
     for ended in list(_ending):
         ended.acquire(timeout=2.0)
 

@@ -128,6 +128,7 @@ class Client(ClientBase):
 
     def __init__(self, *servers: str, **options: Unpack[Options]) -> None:
         self._receivers: deque[asyncio.Future[None]] = deque()
+        self._waiting = 0
         self._loop: Optional[asyncio.AbstractEventLoop] = None
         self._delayed: deque[tuple[Publishing, tuple[Any, ...]]] = deque()
         self._closing: Optional[asyncio.Future[TokenResult]] = None

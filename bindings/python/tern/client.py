@@ -86,6 +86,7 @@ class Client(ClientBase):
 
     def __init__(self, *servers: str, **options: Unpack[Options]) -> None:
         self._receivers: deque[Gate] = deque()
+        self._waits: set[Gate] = set()  # no number, which threads could not count together
         self._room = threading.Event()
         self._room.set()
         self._block = options.get("outbox_policy") == OutboxPolicy.BLOCK
@@ -391,12 +392,12 @@ class Client(ClientBase):
             # Where it has ended, or is the parent's in the child of a fork, nobody opens it any more.
             if not self._thread.is_alive() and not gate.opened:
                 raise ClosedError(c.TERN_E_CLOSED)
-            self._waiting += 1
+            self._waits.add(gate)
             self._room.set()
             try:
                 return gate.wait(timeout)
             finally:
-                self._waiting -= 1
+                self._waits.discard(gate)
         deadline = None if timeout is None else time.monotonic() + timeout
         self._core.read_nested(
             lambda: gate.opened or (deadline is not None and time.monotonic() >= deadline), 50
@@ -439,7 +440,7 @@ def _pump(core: Core, owner: weakref.ref[Client]) -> None:
     while True:
         client = owner()
         room = client._room if client is not None else None
-        waiting = client._waiting if client is not None else 0
+        waiting = client is not None and bool(client._waits)
         del client
         if room is not None and not room.is_set() and not waiting and not core.closed:
             room.wait(0.05)
@@ -459,7 +460,11 @@ def _abandon(core: Core) -> None:
 
 def _close_all() -> None:
     """At the interpreter's end: what is on its way has a second."""
-    for client in list(_LIVE):
+    live = list(_LIVE)
+    for client in live:  # the same second for all
+        client._core.closed = True
+        held.tern_client_close(client._core.handle, 1, 1000, None)
+    for client in live:
         with contextlib.suppress(Exception):
             client.close(1.0)
 
