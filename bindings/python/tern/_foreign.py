@@ -15,14 +15,14 @@ import itertools
 import os
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Callable, Optional
 
 from ._check import U32, milliseconds, refuse_coroutine
 from ._core import LOG, Gate, report
 from ._ffi import c, lib
 from .enums import EventKind
-from .errors import ClosedError
+from .errors import ClosedError, WouldDeadlockError
 from .event import Event
 from .options import Options
 
@@ -122,6 +122,16 @@ class Foreign:
     def close(self, timeout: float = 5.0) -> None:
         """Ends it."""
         raise NotImplementedError
+
+    @contextlib.contextmanager
+    def _closed_where_it_fails(self) -> Iterator[None]:
+        """What is not entered is closed."""
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(WouldDeadlockError):
+                self.close(0)
+            raise
 
     def _forked(self) -> None:
         self._closed = self._parents = True

@@ -149,8 +149,12 @@ class Client(ClientBase):
             self._core.check(held.tern_client_connect(self._core.handle, None))
             self._connects = True
             return self
+        if timeout is not None:
+            milliseconds("timeout", timeout)
+        started = self._start(held.tern_client_connect)
+        self._connects = True  # also where the wait ends before
         try:
-            result = await self._token(timeout, held.tern_client_connect)
+            result = await self._awaited(started, timeout)
         except asyncio.TimeoutError:
             last, text = self._core.last_error()
             raise (
@@ -159,8 +163,8 @@ class Client(ClientBase):
                 else TimeoutError(c.TERN_E_TIMEOUT, "connect: no answer in time")
             ) from None
         if result.error != 0:
+            self._connects = False
             raise failure_of(result)
-        self._connects = True
         return self
 
     async def disconnect(self, reason_code: int = 0) -> None:

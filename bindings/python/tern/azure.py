@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 from . import _azure
 from ._apply import apply_client, apply_connection
 from ._azure import Ending, Method, Response, Telemetry, properties_handle
-from ._check import U32, as_bytes, c_number, c_text, flags_of, milliseconds, patience, set_option
+from ._check import (
+    U32,
+    as_bytes,
+    c_function,
+    c_number,
+    c_text,
+    flags_of,
+    milliseconds,
+    patience,
+    set_option,
+)
 from ._core import Gate
 from ._ffi import c, held, lib
 from ._foreign import Foreign, check_options, waited
@@ -112,6 +122,7 @@ class Device(Foreign):
         self.on_event: Optional[Callable[[Event], Any]] = None
         """Called with what happens to the connection. Failures are logged, too."""
         self._handlers: dict[str, Any] = {}
+        self._connects = False  # it was told to connect
         self._through = _Through(self)
         check_options(options, _NOT_HERE)
         if options.get("outbox_policy") == OutboxPolicy.BLOCK:
@@ -199,6 +210,7 @@ class Device(Foreign):
         self._check_no_callback("connect")
         ending = Ending()
         self._check(held.tern_azure_hub_start(self._hub, ctypes.byref(ending.token)))
+        self._connects = True
         ending.watch()
         if timeout != 0:
             result = self._await(ending.gate, timeout, "connect")
@@ -231,7 +243,9 @@ class Device(Foreign):
             raise make_error(rc)
 
     def __enter__(self) -> Device:
-        return self.connect()
+        self._check_open()
+        with self._closed_where_it_fails():
+            return self if self._connects else self.connect()
 
     def __exit__(
         self,
@@ -288,6 +302,7 @@ class Device(Foreign):
 
     def _follow(self, what: str, handler: Any, callback: Any) -> None:
         self._check_open()
+        c_function(f"on_{what}", handler)
         self._handlers[what] = handler
         function = getattr(held, f"tern_azure_hub_set_{what}_handler")
         self._check(function(self._hub, callback if handler is not None else None, self._number))

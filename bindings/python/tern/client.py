@@ -110,17 +110,19 @@ class Client(ClientBase):
             self._core.check(held.tern_client_connect(self._core.handle, None))
             self._connects = True
             return self
-        result = self._wait_token(timeout, held.tern_client_connect)
-        if result is None:
+        gate, limit = Gate(), patience("timeout", timeout)
+        self._core.start(gate.open, held.tern_client_connect)
+        self._connects = True  # also where the wait ends before
+        if not self._wait(gate, limit):
             last, text = self._core.last_error()
             raise (
                 make_error(last, text)
                 if last != 0
                 else TimeoutError(c.TERN_E_TIMEOUT, "connect: no answer in time")
             )
-        if result.error != 0:
-            raise failure_of(result)
-        self._connects = True
+        if gate.value.error != 0:
+            self._connects = False
+            raise failure_of(gate.value)
         return self
 
     def disconnect(self, reason_code: int = 0, timeout: Optional[float] = 5.0) -> None:

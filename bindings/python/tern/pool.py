@@ -247,7 +247,8 @@ class Pool(Foreign):
             raise make_error(rc)
 
     def __enter__(self) -> Pool:
-        return self.connect()
+        with self._closed_where_it_fails():
+            return self.connect()
 
     def __exit__(
         self,

@@ -425,6 +425,19 @@ def test_connecting_without_waiting(own_broker, topic):
     run(main())
 
 
+def test_a_client_that_still_tries_is_entered(own_broker, topic):
+    async def main():
+        own_broker.stop()
+        client = tern.aio.Client(own_broker.url, **QUICK)
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(client.connect(), 0.05)
+        own_broker.start()
+        async with client:
+            await client.publish(topic, "x", qos=1)
+
+    run(main())
+
+
 def test_a_cancelled_publish_many_tells_what_was_accepted(topic):
     async def main():
         client = tern.aio.Client("mqtt://127.0.0.1:1", outbox_messages=5)

@@ -210,6 +210,19 @@ def test_a_lost_connection_comes_back(hub, device):
     device.send("still there").wait(PATIENCE)
 
 
+def test_a_device_that_connects_already_is_entered(where):
+    device = azure.Device(CONNECTION, **where).connect(0)
+    with device:
+        device.send("x").wait(PATIENCE)
+    with pytest.raises(tern.ClosedError), device:
+        pass
+    refused = azure.Device(CONNECTION.replace(KEY, "d3Jvbmc="), retry_limit=1, **where)
+    with pytest.raises(tern.RefusedError), refused:
+        pass
+    with pytest.raises(tern.ClosedError):
+        refused.send("x")
+
+
 def test_refusals(where):
     wrong = CONNECTION.replace(KEY, "d3Jvbmc=")
     device = azure.Device(wrong, **where)
@@ -228,11 +241,17 @@ def test_limits_are_kept_before_sending(device):
         ({"a\0": "x"}, ValueError),
         ({5: "x"}, TypeError),
         ([(None, "x")], TypeError),
+        (["ab"], TypeError),
+        ([("a", "b", "c")], ValueError),
+        ("ab", TypeError),
+        (5, TypeError),
     ]:
         with pytest.raises(error, match="properties"):
             device.send("x", properties)
     with pytest.raises(TypeError):
         device.send(5)
+    with pytest.raises(TypeError, match="on_message"):
+        device.on_message = "no function"
 
 
 WRONG_STRINGS = [

@@ -280,6 +280,16 @@ def test_kept_messages_keep_no_client(broker, topic):
         message.ack()
 
 
+def test_a_client_that_still_tries_is_entered(own_broker, topic):
+    own_broker.stop()
+    client = tern.Client(own_broker.url, **QUICK)
+    with pytest.raises((tern.TimeoutError, tern.NetworkError)):
+        client.connect(0.05)
+    own_broker.start()
+    with client:
+        client.publish(topic, "x", qos=1).wait(PATIENCE)
+
+
 def test_a_closed_client_is_not_entered(client):
     client.close()
     with pytest.raises(tern.ClosedError), client:

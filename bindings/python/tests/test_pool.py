@@ -190,6 +190,15 @@ def test_nobody_listens(own_broker):
     pool.close(0)
 
 
+def test_what_is_not_entered_is_closed(monkeypatch):
+    pool = tern.Pool("mqtt://127.0.0.1:1", members=1)
+    monkeypatch.setattr(pool, "wait_connected", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError), pool:
+        pass
+    with pytest.raises(tern.ClosedError):
+        pool.publish("a", "x")
+
+
 def test_members_that_stop_say_why(own_broker):
     own_broker.stop()
     pool = tern.Pool(own_broker.url, members=2, retry_limit=1, **QUICK)
