@@ -277,7 +277,7 @@ def unpack_batch(
     def take(item: int, timestamp: float, _data: object) -> None:
         try:
             found.append(Unpacked(read_message(item), timestamp or None))
-        except Exception as error:  # C does not know of it
+        except BaseException as error:  # C does not know of it
             errors.append(error)
 
     handle = make_message(topic, payload, 0, None)

@@ -419,7 +419,12 @@ class Client(ClientBase):
         settled = settled or self._core.settled
         gate, limit = Gate(), patience("timeout", timeout)
         key = settled.wait(message_id, gate.open)
-        if key is None and not self._wait(gate, limit):
+        try:
+            came = key is not None or self._wait(gate, limit)
+        except BaseException:  # Ctrl-C for one
+            settled.forget(message_id, gate.open)
+            raise
+        if not came:
             settled.forget(message_id, gate.open)
             raise TimeoutError(
                 c.TERN_E_TIMEOUT,

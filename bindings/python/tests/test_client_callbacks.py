@@ -89,6 +89,16 @@ def test_receivers_that_give_up_leave_messages_to_others(client, broker, topic):
         assert not thread.is_alive()
 
 
+def test_an_interrupted_wait_leaves_nothing_behind(topic, alarm):
+    client = tern.Client("mqtt://127.0.0.1:1")
+    sent = client.publish(topic, "x", qos=1)
+    alarm(0.05, interrupt)
+    with pytest.raises(Interrupted):
+        sent.wait(PATIENCE)
+    assert not client._core.settled.waits
+    client.close(0)
+
+
 def test_an_interrupted_close_can_be_waited_for_again(broker, alarm):
     """A receive() in another thread ends, too."""
     client = tern.Client(broker.url, **QUICK).connect()
