@@ -306,6 +306,12 @@ def test_brackets_in_a_password_are_no_address(broker, password):
     assert (status, errors) == (0, "") and f"127.0.0.1 port {broker.port}: open" in output.decode()
 
 
+def test_what_looks_like_a_host_in_a_path_is_none():
+    port = free_port()
+    _, output, _ = run("doctor", f"ws://joe:sesame@127.0.0.1:{port}/a@b:1/c")
+    assert f"127.0.0.1 port {port}: " in output.decode()
+
+
 @pytest.mark.parametrize("host", ["a..b", "a" * 64])
 def test_the_doctor_is_given_no_name(host):
     status, output, errors = run("doctor", f"mqtt://{host}")

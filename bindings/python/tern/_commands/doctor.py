@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 from collections.abc import Sequence
@@ -54,7 +55,7 @@ def look_at_addresses(url: str) -> None:
     """Looks the host's name up, and tries each address."""
     scheme, _, rest = url.partition("://")
     # Without user name and password, in whose brackets urlsplit() would see an address.
-    parts = urlsplit(f"{scheme}://{rest.rpartition('@')[2]}")
+    parts = urlsplit(f"{scheme}://{re.split('[/?#]', rest)[0].rpartition('@')[2]}")
     host, port = parts.hostname or "", parts.port or PORTS.get(parts.scheme, 8883)
     start = time.monotonic()
     try:
