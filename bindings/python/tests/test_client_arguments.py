@@ -159,6 +159,8 @@ WRONG_ARGUMENTS = [
     (lambda c: tern.Loop(retry_budget=5), TypeError, "retry_budget"),
     (lambda c: tern.Loop(retry_budget=(1,)), ValueError, "retry_budget"),
     (lambda c: tern.Compression(filters=["a"]), TypeError, "filters"),
+    (lambda c: tern.Compression().subscribe(5, "a"), TypeError, "client"),
+    (lambda c: tern.Compression().unsubscribe(None, "a"), TypeError, "client"),
 ]
 
 
