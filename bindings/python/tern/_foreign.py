@@ -173,9 +173,11 @@ class Foreign:
 
 
 def _close_one(one: Foreign, closed: Gate) -> None:
-    with contextlib.suppress(Exception):
-        one.close(1.0)
-    closed.open()
+    try:
+        with contextlib.suppress(Exception):
+            one.close(1.0)
+    finally:
+        closed.open()
 
 
 def _close_all() -> None:
