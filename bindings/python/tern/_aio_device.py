@@ -13,11 +13,12 @@ from collections.abc import Coroutine, Generator, Mapping
 from typing import Any, Callable, Optional, Union
 
 from ._azure import Ending, Method, Response, TelemetryBase, Text
-from ._check import U32, milliseconds
+from ._check import U32, milliseconds, patience
 from ._core import Lifeline, TokenResult
 from ._device import DesiredHandler, DeviceBase, MessageHandler, MethodHandler
 from ._ffi import c, held
 from ._reader import Reader
+from .errors import ClosedError
 from .message import Message, Payload
 from .requests import failure_of
 
@@ -135,8 +136,10 @@ class Device(DeviceBase):
     async def _opened(
         self, gate: Opening, timeout: Optional[float] = None, what: str = "wait"
     ) -> Any:
+        if self._parents:
+            raise ClosedError(c.TERN_E_FORKED)
         self._attach()
-        if not await gate.wait(timeout):
+        if not await gate.wait(patience("timeout", timeout)):
             raise self._late(what)
         return gate.value
 
@@ -157,8 +160,9 @@ class Device(DeviceBase):
         With `timeout` 0 it does not wait. Raises as tern.Client.connect().
         """
         self._check_open()
-        milliseconds("timeout", timeout)
+        patience("timeout", timeout)
         gate = self._start(held.tern_azure_hub_start, self._hub)
+        self._connects = True
         if timeout != 0:
             result: TokenResult = await self._opened(gate, timeout, "connect")
             if result.error != 0:
@@ -189,8 +193,10 @@ class Device(DeviceBase):
             await self._closing.wait(None if timeout is None else timeout + 5)
 
     async def __aenter__(self) -> Device:
+        self._check_open()
+        self._attach()
         try:
-            return await self.connect()
+            return self if self._connects else await self.connect()
         except BaseException:
             await self.close(0)
             raise

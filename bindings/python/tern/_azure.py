@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from ._borrowed import read_message
-from ._check import c_text, milliseconds
+from ._check import c_text, milliseconds, refuse, several
 from ._core import TokenResult, _read_token
 from ._ffi import callbacks, held
 from ._foreign import find, log_event
@@ -247,13 +247,16 @@ def properties_handle(
     properties: Text, system: Mapping[str, Optional[str]]
 ) -> Iterator[ctypes.c_void_p]:
     """Properties of a message as C takes them, freed afterwards."""
+    if isinstance(properties, (str, bytes)) or not isinstance(properties, Iterable):
+        refuse("properties", "pairs of str are needed", properties)
     bag = ctypes.c_void_p()
     rc = held.tern_azure_properties_new(ctypes.byref(bag))
     if rc != 0:
         raise make_error(rc)
     try:
         pairs = properties.items() if isinstance(properties, Mapping) else properties
-        for name, value in pairs:
+        for pair in pairs:
+            name, value = several("properties", pair, 2)
             texts = c_text("properties", name), c_text("properties", value)
             if texts[0] is None:
                 raise TypeError("properties: a name is needed, not None")

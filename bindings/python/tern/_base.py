@@ -6,13 +6,12 @@ SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
 import ctypes
-import inspect
 import itertools
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
-from ._check import SIZE, c_number, milliseconds, refuse
+from ._check import SIZE, c_function, c_number, c_string, milliseconds, refuse_coroutine
 from ._core import LOG, Core, report
 from ._ffi import c, held
 from .attempt import Attempt, Question, watch_attempts
@@ -31,15 +30,6 @@ _DROPPED = (
     "topic %r: no handler takes the message, and nobody has called receive() or messages();"
     " such messages are dropped"
 )
-
-
-def refuse_coroutine(
-    result: Any, instead: str = "let them create tasks, or use messages()"
-) -> None:
-    """Raises TypeError where a callback's result is a coroutine, which nobody would run."""
-    if inspect.iscoroutine(result):
-        result.close()
-        raise TypeError(f"callbacks are plain functions: {instead}")
 
 
 def in_batches(
@@ -110,9 +100,7 @@ def _check_options(options: Mapping[str, Any]) -> None:
     if "receive_limit" in options:
         c_number("receive_limit", options["receive_limit"], SIZE, 1)
     milliseconds("block_timeout", options.get("block_timeout"))
-    ask = options.get("credentials")
-    if ask is not None and not callable(ask):
-        refuse("credentials", "a function is needed", ask)
+    c_function("credentials", options.get("credentials"))
 
 
 class ClientBase:
@@ -132,7 +120,6 @@ class ClientBase:
         self._filters: dict[str, int] = {}
         self._lock = threading.Lock()
         self._receiving = False
-        self._waiting = 0
         self._connects = False  # it was told to connect
         self.on_message: Optional[Handler] = None
         """Called with messages that no filter's handler takes."""
@@ -144,6 +131,7 @@ class ClientBase:
         """Called with what a callback raised; without it sys.unraisablehook is."""
         self._on_attempt: Optional[Callable[[Attempt], Any]] = None
         self._attempts_as = 0
+        self._asking: list[Question] = []  # by it, or by its service
         ask = self._options.get("credentials")
         self._question = None if ask is None else Question(self, ask)
         self._core = Core(self, self._servers, self._options)
@@ -166,6 +154,19 @@ class ClientBase:
         changed = {**self._options, **options}
         self._core.configure(list(servers) or self._servers, changed)
         self._servers, self._options = list(servers) or self._servers, changed
+        if "credentials" in options:
+            self._ask(options["credentials"])
+
+    def _ask(self, ask: Optional[Callable[[], Any]]) -> None:
+        """Asks somebody else for credentials from now on; None: nobody."""
+        self._stop_asking()
+        self._question = None if ask is None else Question(self, ask)
+        watch_attempts(self)
+        self.retry()  # an attempt may wait for an answer that nobody wants now
+
+    def _stop_asking(self) -> None:
+        while self._asking:
+            self._asking.pop().close()
 
     @property
     def on_attempt(self) -> Optional[Callable[[Attempt], Any]]:
@@ -221,6 +222,7 @@ class ClientBase:
 
         It subscribes nothing.
         """
+        c_string("filter", filter)
 
         def decorate(handler: Handler) -> Handler:
             self.set_handler(filter, handler)
@@ -233,6 +235,7 @@ class ClientBase:
 
         Where several filters match, each handler is called. (MQTT 5 section 4.7)
         """
+        c_function("handler", handler)
         with self._lock:
             if handler is None:
                 self._core.set_filter(filter, 0)
@@ -300,6 +303,6 @@ class ClientBase:
                 report(error, f"a callback of {what}")
             return
         try:
-            self.on_error(error)
+            refuse_coroutine(self.on_error(error))
         except self._TAKEN as second:
             report(second, f"on_error of {what}")

@@ -8,6 +8,7 @@ SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
 import ctypes
+import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, NoReturn, Optional
@@ -25,6 +26,13 @@ def refuse(name: str, needed: str, value: Any) -> NoReturn:
     raise TypeError(f"{name}: {needed}, not {type(value).__name__}")
 
 
+def refuse_coroutine(result: Any) -> None:
+    """Raises TypeError where a callback's result is a coroutine, which nobody would run."""
+    if inspect.iscoroutine(result):
+        result.close()
+        raise TypeError("callbacks are plain functions: let them create tasks, or use messages()")
+
+
 def milliseconds(name: str, seconds: Optional[float], none: int = 0) -> int:
     """Seconds as Tern takes them; `none` for None."""
     if seconds is None:
@@ -34,6 +42,17 @@ def milliseconds(name: str, seconds: Optional[float], none: int = 0) -> int:
     if not 0 <= seconds <= 4294967:
         raise ValueError(f"{name}: 0 to 4,294,967 seconds are possible, not {seconds}")
     return max(1, round(seconds * 1000)) if seconds > 0 else 0
+
+
+def patience(name: str, seconds: Optional[float]) -> Optional[float]:
+    """How long to wait: None for ever, and not at all where it is 0 or less."""
+    if seconds is None:
+        return None
+    if not isinstance(seconds, (int, float)) or isinstance(seconds, bool):
+        refuse(name, "seconds or None are needed", seconds)
+    if seconds != seconds:
+        raise ValueError(f"{name}: seconds or None are needed, not {seconds}")
+    return seconds
 
 
 def c_text(name: str, value: Any) -> Optional[bytes]:
@@ -64,7 +83,7 @@ def encoded(name: str, text: str) -> bytes:
 
 def as_bytes(payload: Any, name: str = "payload") -> bytes:
     """A payload's bytes: text is encoded, any buffer is copied."""
-    if isinstance(payload, bytes):
+    if payload.__class__ is bytes:
         return payload
     if isinstance(payload, str):
         return encoded(name, payload)
@@ -117,6 +136,12 @@ def several(name: str, values: Any, count: int) -> Sequence[Any]:
     if len(values) != count:
         raise ValueError(f"{name}: a tuple of {count} is needed, not of {len(values)}")
     return values
+
+
+def c_function(name: str, value: Any) -> None:
+    """Something that can be called, or None."""
+    if value is not None and not callable(value):
+        refuse(name, "a function is needed", value)
 
 
 def instance(name: str, kind: str, value: Any) -> Any:

@@ -26,7 +26,7 @@ from typing import (
 )
 
 from ._apply import Handle, apply_client, apply_connection, make_message
-from ._check import LARGEST, as_bytes, c_enum, c_string, encoded, flags_of, refuse
+from ._check import LARGEST, as_bytes, c_enum, c_string, encoded, flags_of, instance, refuse
 from ._ffi import c, callbacks, held, lib
 from ._gate import Gate as Gate
 from ._gate import report as report
@@ -83,7 +83,7 @@ def _release(
     client: Optional[int], feed: Optional[int], children: dict[int, Any], _keep: list[Any]
 ) -> None:
     while children:
-        child, free = children.popitem()
+        child, (free, _) = children.popitem()
         free(child)
     lib.tern_client_free(client)
     held.tern_feed_free(feed)
@@ -151,8 +151,8 @@ class Core:
         self._batch: Iterator[Record] = iter(())
         self._untold = False  # something is left of it, since telling it raised
         self._data = b""
-        self.children: dict[int, Any] = {}
-        """What C made for the client and is to be freed before it: handles, with how to."""
+        self.children: dict[int, tuple[Callable[[int], None], Callable[[], Any]]] = {}
+        """Batches, by their handles: how to free them, before the client, and a weak reference."""
         self.inside = 0
         """The thread that is in the feed now; 0 for none. What C calls there may not read."""
         self._deferred: deque[Callable[[], None]] = deque()
@@ -226,6 +226,13 @@ class Core:
         rc, keep = service.new_client(client, self._owner, prepare)
         self._keep.append(keep)
         return rc
+
+    def end_batches(self) -> None:
+        """The client is closing: what its batches have collected, and nothing sends, ends now."""
+        for _, reference in list(self.children.values()):
+            batch = reference()
+            if batch is not None:
+                batch.end()
 
     def forked(self) -> None:
         """In the child of a fork: it is the parent's, whose threads may have held its locks."""
@@ -367,6 +374,8 @@ class Core:
 
     def publish_unit(self, messages: Sequence[OutgoingMessage]) -> int:
         """Publishes messages as one unit; returns the last one's id."""
+        if not isinstance(messages, Sequence):
+            refuse("messages", "a list of tern.OutgoingMessage is needed", messages)
         count = len(messages)
         if not 1 <= count <= UNIT:
             text = f"publish_unit: 1 to {UNIT} messages make a unit, not {count}"
@@ -374,6 +383,7 @@ class Core:
         last, made = ctypes.c_uint64(), (ctypes.c_void_p * count)()
         try:
             for index, one in enumerate(messages):
+                instance("messages", "OutgoingMessage", one)
                 flags = flags_of(one.qos, one.retain, lose_properties=one.lose_properties)
                 message = make_message(one.topic, as_bytes(one.payload), flags, one.properties)
                 made[index] = message.value

@@ -15,10 +15,18 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 from . import _azure
 from ._apply import apply_client, apply_connection
 from ._azure import Ending, Method, Response, Text, properties_handle
-from ._base import refuse_coroutine
-from ._check import U32, as_bytes, c_number, c_text, flags_of, set_option
+from ._check import (
+    U32,
+    as_bytes,
+    c_function,
+    c_number,
+    c_text,
+    flags_of,
+    refuse_coroutine,
+    set_option,
+)
 from ._ffi import c, held, lib
-from ._foreign import INSTEAD, Foreign, check_options
+from ._foreign import Foreign, check_options
 from .enums import OutboxPolicy
 from .errors import ClosedError, TimeoutError, make_error
 from .event import Event
@@ -99,6 +107,7 @@ class DeviceBase(Foreign):
         self.on_event: Optional[Callable[[Event], Any]] = None
         """Called with what happens to the connection. Failures are logged, too."""
         self._handlers: dict[str, Any] = {}
+        self._connects = False  # it was told to connect
         self._through = _Through(self)
         check_options(options, _NOT_HERE)
         if options.get("outbox_policy") == OutboxPolicy.BLOCK:
@@ -206,6 +215,7 @@ class DeviceBase(Foreign):
 
     def _follow(self, what: str, handler: Any, callback: Any) -> None:
         self._check_open()
+        c_function(f"on_{what}", handler)
         self._handlers[what] = handler
         function = getattr(held, f"tern_azure_hub_set_{what}_handler")
         self._check(function(self._hub, callback if handler is not None else None, self._number))
@@ -305,7 +315,7 @@ class DeviceBase(Foreign):
     def _tell_method(self, handler: MethodHandler, method: Method) -> None:
         try:
             answer = handler(method)
-            refuse_coroutine(answer, INSTEAD)
+            refuse_coroutine(answer)
         except BaseException as error:
             self._fail(method, error)
         else:

@@ -15,20 +15,18 @@ import itertools
 import os
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Callable, Optional
 
-from ._base import refuse_coroutine
-from ._check import U32, milliseconds
+from ._check import U32, milliseconds, refuse_coroutine
 from ._core import LOG, Gate, report
 from ._ffi import c, lib
 from .enums import EventKind
-from .errors import ClosedError
+from .errors import ClosedError, WouldDeadlockError
 from .event import Event
 from .options import Options
 
 SHIFT = 20  # bits of a number that say which handler of an object is meant
-INSTEAD = "they run on a thread without an event loop"
 _numbers = itertools.count(1)
 _objects: weakref.WeakValueDictionary[int, Foreign] = weakref.WeakValueDictionary()
 _ending: set[_thread.LockType] = set()
@@ -89,6 +87,7 @@ def check_options(options: Mapping[str, Any], elsewhere: Mapping[str, str]) -> N
     unknown = set(options) - set(Options.__annotations__)
     if unknown:
         raise TypeError(f"unknown option: {', '.join(sorted(unknown))}")
+    milliseconds("block_timeout", options.get("block_timeout"))
     if options.get("ack", "auto") not in ("auto", "manual"):
         raise ValueError(f'ack: "auto" and "manual" are possible, not {options["ack"]!r}')
 
@@ -111,6 +110,7 @@ class Foreign:
 
     def __init__(self) -> None:
         self._closed = False
+        self._parents = False  # in the child of a fork
         self._lock = threading.Lock()
         self._number = next(_numbers) << SHIFT
 
@@ -130,19 +130,39 @@ class Foreign:
         """At the interpreter's end: no callback may come any more."""
         self.close(1.0)
 
+    @contextlib.contextmanager
+    def _closed_where_it_fails(self) -> Iterator[None]:
+        """What is not entered is closed."""
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(WouldDeadlockError):
+                self.close(0)
+            raise
+
     def _forked(self) -> None:
-        self._closed = True
+        self._closed = self._parents = True
         self._lock = threading.Lock()
 
     def _check_open(self) -> None:
         if self._closed:
             raise ClosedError(c.TERN_E_CLOSED)
 
+    def _check_waits(self, what: str) -> None:
+        """Raises where waiting would never end: nobody tells here, or this is who would."""
+        if self._parents:
+            raise ClosedError(c.TERN_E_FORKED)
+        self._check_no_callback(what)
+
+    def _check_no_callback(self, what: str) -> None:
+        """Raises in a callback."""
+        raise NotImplementedError
+
     def _call(self, callback: Optional[Callable[..., Any]], *values: Any) -> None:
         """Calls what the application gave."""
         if callback is not None:
             try:
-                refuse_coroutine(callback(*values), INSTEAD)
+                refuse_coroutine(callback(*values))
             except BaseException as error:
                 self._on_error(error)
 
@@ -154,16 +174,29 @@ class Foreign:
                 report(error, f"a callback of {what}")
             return
         try:
-            self.on_error(error)
+            refuse_coroutine(self.on_error(error))
         except BaseException as second:
             report(second, f"on_error of {what}")
 
 
-def _close_all() -> None:
-    """At the interpreter's end: what is on its way has a second; no callback may come after it."""
-    for one in list(_objects.values()):
+def _close_one(one: Foreign, closed: Gate) -> None:
+    try:
         with contextlib.suppress(Exception):
             one._at_exit()
+    finally:
+        closed.open()
+
+
+def _close_all() -> None:
+    """At the interpreter's end: what is on its way has a second; no callback may come after it."""
+    closing = [(one, Gate()) for one in list(_objects.values())]
+    for one, gate in closing:  # at once, so that it is the same second for all
+        try:
+            _thread.start_new_thread(_close_one, (one, gate))
+        except RuntimeError:  # some interpreters start no more threads
+            _close_one(one, gate)
+    for _, gate in closing:
+        gate.wait(None)
     for ended in list(_ending):
         ended.acquire(timeout=2.0)
 

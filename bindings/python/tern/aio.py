@@ -129,6 +129,7 @@ class Client(ClientBase):
 
     def __init__(self, *servers: str, **options: Unpack[Options]) -> None:
         self._receivers: deque[asyncio.Future[None]] = deque()
+        self._waiting = 0
         self._loop: Optional[asyncio.AbstractEventLoop] = None
         self._delayed: deque[tuple[Publishing, tuple[Any, ...]]] = deque()
         self._closing: Optional[asyncio.Future[TokenResult]] = None
@@ -142,11 +143,19 @@ class Client(ClientBase):
     async def connect(self, timeout: Optional[float] = 10.0) -> Client:
         """Connects, and reconnects from now on; waits for the first CONNACK.
 
-        Raises as tern.Client.connect().
+        With `timeout` 0 it does not wait. Raises as tern.Client.connect().
         """
         self._attach()
+        if timeout == 0:
+            self._core.check(held.tern_client_connect(self._core.handle, None))
+            self._connects = True
+            return self
+        if timeout is not None:
+            milliseconds("timeout", timeout)
+        started = self._start(held.tern_client_connect)
+        self._connects = True  # also where the wait ends before
         try:
-            result = await self._token(timeout, held.tern_client_connect)
+            result = await self._awaited(started, timeout)
         except asyncio.TimeoutError:
             last, text = self._core.last_error()
             raise (
@@ -155,8 +164,8 @@ class Client(ClientBase):
                 else TimeoutError(c.TERN_E_TIMEOUT, "connect: no answer in time")
             ) from None
         if result.error != 0:
+            self._connects = False
             raise failure_of(result)
-        self._connects = True
         return self
 
     async def disconnect(self, reason_code: int = 0) -> None:
@@ -181,12 +190,15 @@ class Client(ClientBase):
         limit = milliseconds("timeout", timeout, U32)
         if self._loop is None or self._loop.is_closed():
             self._core.closed = True
-            held.tern_client_close(self._core.handle, 0, 0, None)
+            if held.tern_client_close(self._core.handle, 0, 0, None) == 0:
+                self._core.end_batches()
             return
         if not self._core.closed:
             with contextlib.suppress(ClosedError):
                 self._closing = self._start(held.tern_client_close, int(limit > 0), limit)
                 self._closing.add_done_callback(self._ended)
+                self._core.closed = True
+                self._core.end_batches()
         self._core.closed = True
         if self._closing is not None and not self._closing.done():
             self._resume()
@@ -197,8 +209,7 @@ class Client(ClientBase):
         self._reader.stop()
         while self._receivers:
             self._wake_receiver()
-        if self._question is not None:
-            self._question.close()
+        self._stop_asking()
 
     async def __aenter__(self) -> Client:
         self._check_open()
@@ -361,13 +372,15 @@ class Client(ClientBase):
     ) -> list[int]:
         """Publishes pairs of topic and payload in order, a thousand in one call; returns their ids.
 
-        It waits for room where the outbox is full; flush() waits for the outcomes.
+        It waits for room where the outbox is full, behind who waits already; flush() waits for the
+        outcomes.
         """
         ids: list[int] = []
         try:
+            await self._turn()
             for batch in in_batches(messages):
                 await self._publish_batch(batch, qos, retain, ids)
-        except Exception as error:
+        except BaseException as error:
             error.accepted = ids  # type: ignore[attr-defined]
             raise
         return ids
@@ -395,6 +408,12 @@ class Client(ClientBase):
         """
         last = self._core.publish_unit(messages)
         return [Publication(self, number + 1) for number in range(last - len(messages), last)]
+
+    async def _turn(self) -> None:
+        """Until those that wait for room now were accepted."""
+        last = self._delayed[-1] if self._delayed else None
+        while last is not None and last in self._delayed:
+            await self._room()
 
     async def _room(self) -> None:
         """Until the oldest message has its outcome, or a while."""
@@ -509,8 +528,8 @@ class Client(ClientBase):
             self._reader.stop()
 
     def _waits(self) -> bool:
-        """Whether something is awaited that is told where messages are."""
-        return self._waiting != 0 or self._core.settled.waits
+        """Whether something is awaited that is told where messages are; the end is, too."""
+        return self._waiting != 0 or self._core.settled.waits or self._core.closed
 
     def _start(self, function: Any, *arguments: Any) -> asyncio.Future[TokenResult]:
         self._attach()

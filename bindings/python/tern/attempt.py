@@ -6,14 +6,16 @@ SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import itertools
+import time
 import weakref
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any, Callable, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, NoReturn, Optional, Union
 
 from ._apply import Handle, apply_connection
-from ._check import as_bytes, c_text, milliseconds, refuse
+from ._check import as_bytes, c_text, milliseconds, refuse, refuse_coroutine
 from ._ffi import c, callbacks, held, text
 from .errors import StateError, make_error
 
@@ -28,6 +30,7 @@ SOONEST = 10  # ms until a handler that postponed is asked again, at least
 AGAIN = 0.25  # seconds until the application is asked again that raised, first
 MOST = 30.0
 LONG = 3600.0  # a wait that is ended by hand
+FRESH = 5.0  # seconds that an answer which was awaited is good for: its attempt starts at once
 
 
 def _retry_delay(failures: int) -> float:
@@ -114,12 +117,14 @@ class Question:
         self._client = weakref.ref(client)
         self._ask = ask
         self._answer: Any = None
+        self._fetched = 0.0
         self._task: Optional[asyncio.Task[None]] = None
         self._failures = 0
         self._closed = False
+        client._asking.append(self)
 
     def close(self) -> None:
-        """The client is closed: nobody wants the answer any more."""
+        """Nobody wants the answer any more: the client is closed, or asks somebody else."""
         self._closed = True
         if self._task is not None:
             self._task.cancel()
@@ -136,8 +141,10 @@ class Question:
     def ask(self) -> Any:
         """The answer; None where there is none yet, or the application raised: on_error knows."""
         if self._answer is not None:
-            answer, self._answer, self._failures = self._answer, None, 0
-            return answer
+            answer, self._answer = self._answer, None
+            if time.monotonic() - self._fetched < FRESH:  # else its attempt never came
+                self._failures = 0
+                return answer
         if self._waits:
             return None
         try:
@@ -157,7 +164,7 @@ class Question:
         self._failures += 1
         client = self._client()
         if client is not None:
-            client._on_error(error)
+            _tell(client, error)
 
     def _fetch(self, answer: Awaitable[Any]) -> None:
         try:
@@ -179,13 +186,28 @@ class Question:
             loop = asyncio.get_running_loop()
             loop.call_later(_retry_delay(self._failures), _retry, self._client)
         else:
-            self._answer = fetched
+            self._answer, self._fetched = fetched, time.monotonic()
             asyncio.get_running_loop().call_soon(_retry, self._client)
 
 
 def _check_answer(answer: Any) -> None:
     if not isinstance(answer, tuple) or len(answer) < 2:
         refuse("credentials", "the function has to return a tuple", answer)
+
+
+def _raise(error: BaseException) -> NoReturn:
+    raise error
+
+
+def _tell(client: ClientBase, error: BaseException) -> None:
+    """Tells on_error what was raised where C calls. What is to leave an event loop leaves it when
+    C has returned."""
+    try:
+        if not isinstance(error, client._TAKEN):
+            raise error
+        client._on_error(error)
+    except BaseException as leaving:
+        client._core.defer(functools.partial(_raise, leaving))
 
 
 def _retry(reference: weakref.ref[ClientBase]) -> None:
@@ -209,9 +231,9 @@ def _on_attempt(_client: int, pointer: int, number: int) -> None:
                 return
             attempt.set_credentials(*answer)
         if client._on_attempt is not None:
-            client._on_attempt(attempt)
+            refuse_coroutine(client._on_attempt(attempt))
     except BaseException as error:
-        client._on_error(error)
+        _tell(client, error)
         attempt.postpone(_retry_delay(attempt.number))
     finally:
         attempt._pointer = None

@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Awaitable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Union
 
-from ._check import as_bytes, c_number, c_text, set_option
+from ._check import as_bytes, c_enum, c_number, c_text, set_option, several
 from ._ffi import c, callbacks, held
 from .attempt import Question
 from .enums import OutboxPolicy
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _NOT_HERE = ("tls", "username", "password", "credentials", "headers")
 _PORT = 0xFFFF
 _SECONDS = 0xFFFFFFFF
+_MESSAGES = 0x7FFFFFFFFFFFFFFF
 
 
 class Credentials(NamedTuple):
@@ -117,20 +118,18 @@ class IoTCore:
         if ca_file is not None:
             self._call("ca_file", "set_ca_file", c_text("ca_file", ca_file))
         if address is not None:
-            host, port = address
+            host, port = several("address", address, 2)
             number = c_number("address", port, _PORT)
             self._call("address", "set_address", c_text("address", host), number)
         if backoff is not None:
-            seconds = [c_number("backoff", one, _SECONDS) for one in backoff]
+            seconds = [c_number("backoff", one, _SECONDS) for one in several("backoff", backoff, 3)]
             self._call("backoff", "set_backoff", *seconds)
         if offline_queue is not None:
-            if isinstance(offline_queue, bool) or not isinstance(offline_queue, int):
-                kind = type(offline_queue).__name__
-                raise TypeError(f"offline_queue: an integer is needed, not {kind}")
-            policy = OutboxPolicy(offline_policy)
+            number = c_number("offline_queue", offline_queue, _MESSAGES, -1)
+            policy = c_enum("offline_policy", OutboxPolicy, offline_policy)
             if policy == OutboxPolicy.BLOCK:
                 raise ValueError("offline_policy: a client's outbox_policy is what may block")
-            self._call("offline_queue", "set_offline_queue", offline_queue, int(policy))
+            self._call("offline_queue", "set_offline_queue", number, policy)
         if draining_frequency is not None:
             rate = c_number("draining_frequency", draining_frequency, _SECONDS)
             self._call("draining_frequency", "set_draining_frequency", rate)
@@ -186,7 +185,7 @@ class IoTCore:
             c_text("username", username),
             secret,
             len(secret or b""),
-            *(c_text("token", part) for part in token or (None, None, None)),
+            *(c_text("token", part) for part in several("token", token or (None,) * 3, 3)),
         )
         return service._checked()
 

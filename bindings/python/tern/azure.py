@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Callable, Optional, Union
 
 from ._azure import Ending, Method, Response, TelemetryBase, Text
-from ._check import milliseconds
+from ._check import milliseconds, patience
 from ._core import Gate
 from ._device import DeviceBase, check_connection_string
 from ._ffi import c, held, lib
@@ -58,8 +58,8 @@ class Device(DeviceBase):
 
     def _await(self, gate: Gate, timeout: Optional[float], what: str) -> Any:
         if not gate.opened:
-            self._check_no_callback(what)
-        if not gate.wait(timeout):
+            self._check_waits(what)
+        if not gate.wait(patience("timeout", timeout)):
             raise self._late(what)
         return gate.value
 
@@ -74,6 +74,7 @@ class Device(DeviceBase):
         self._check_no_callback("connect")
         ending = Ending(Gate())
         self._check(held.tern_azure_hub_start(self._hub, ctypes.byref(ending.token)))
+        self._connects = True
         ending.watch()
         if timeout != 0:
             result = self._await(ending.gate, timeout, "connect")
@@ -106,7 +107,9 @@ class Device(DeviceBase):
             raise make_error(rc)
 
     def __enter__(self) -> Device:
-        return self.connect()
+        self._check_open()
+        with self._closed_where_it_fails():
+            return self if self._connects else self.connect()
 
     def __exit__(
         self,

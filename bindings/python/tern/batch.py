@@ -55,7 +55,7 @@ def _free_once(process: int) -> Callable[[Any], None]:
 
 
 def _let_go(children: dict[int, Any], handle: int) -> None:
-    free = children.pop(handle, None)
+    free, _ = children.pop(handle, (None, None))
     if free is not None:  # else the client was first
         free(handle)
 
@@ -128,7 +128,7 @@ class BatchBase:
             raise make_error(rc)
         assert self._handle.value is not None
         children = client._core.children
-        children[self._handle.value] = _free_once(os.getpid())
+        children[self._handle.value] = _free_once(os.getpid()), weakref.ref(self)
         weakref.finalize(self, _let_go, children, self._handle.value).atexit = False
 
     def _set(self, name: str, function: str, *arguments: Any) -> None:
@@ -163,7 +163,11 @@ class BatchBase:
         Close it before its client, so that nothing is left behind.
         """
         if not self._client._core.closed:
-            lib.tern_batch_close(self._handle)
+            self.end()
+
+    def end(self) -> None:
+        """Flushes for the last time; where the client is closing what is collected ends here."""
+        lib.tern_batch_close(self._handle)
 
     def __enter__(self: Self) -> Self:
         return self
@@ -273,7 +277,7 @@ def unpack_batch(
     def take(item: int, timestamp: float, _data: object) -> None:
         try:
             found.append(Unpacked(read_message(item), timestamp or None))
-        except Exception as error:  # C does not know of it
+        except BaseException as error:  # C does not know of it
             errors.append(error)
 
     handle = make_message(topic, payload, 0, None)

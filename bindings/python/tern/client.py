@@ -23,7 +23,7 @@ from typing import (
 )
 
 from ._base import ClientBase, PublicationBase, in_batches
-from ._check import LARGEST, QOS, U32, as_bytes, c_number, flags_of, milliseconds
+from ._check import LARGEST, QOS, U32, as_bytes, c_number, flags_of, milliseconds, patience
 from ._core import ENDS, Core, Gate, TokenResult, report
 from ._ffi import c, held
 from .enums import OutboxPolicy
@@ -86,6 +86,7 @@ class Client(ClientBase):
 
     def __init__(self, *servers: str, **options: Unpack[Options]) -> None:
         self._receivers: deque[Gate] = deque()
+        self._waits: set[Gate] = set()  # no number, which threads could not count together
         self._room = threading.Event()
         self._room.set()
         self._block = options.get("outbox_policy") == OutboxPolicy.BLOCK
@@ -109,17 +110,19 @@ class Client(ClientBase):
             self._core.check(held.tern_client_connect(self._core.handle, None))
             self._connects = True
             return self
-        result = self._wait_token(timeout, held.tern_client_connect)
-        if result is None:
+        gate, limit = Gate(), patience("timeout", timeout)
+        self._core.start(gate.open, held.tern_client_connect)
+        self._connects = True  # also where the wait ends before
+        if not self._wait(gate, limit):
             last, text = self._core.last_error()
             raise (
                 make_error(last, text)
                 if last != 0
                 else TimeoutError(c.TERN_E_TIMEOUT, "connect: no answer in time")
             )
-        if result.error != 0:
-            raise failure_of(result)
-        self._connects = True
+        if gate.value.error != 0:
+            self._connects = False
+            raise failure_of(gate.value)
         return self
 
     def disconnect(self, reason_code: int = 0, timeout: Optional[float] = 5.0) -> None:
@@ -159,6 +162,8 @@ class Client(ClientBase):
         if rc not in (0, c.TERN_E_CLOSED, c.TERN_E_FORKED):
             self._core.check(rc)
         self._room.set()
+        if rc != c.TERN_E_FORKED:
+            self._core.end_batches()
         try:
             if threading.current_thread() is not self._thread and rc != c.TERN_E_FORKED:
                 self._thread.join(None if timeout is None else timeout + 5)
@@ -254,7 +259,7 @@ class Client(ClientBase):
         try:
             for batch in in_batches(messages):
                 self._publish_batch(batch, qos, retain, ids)
-        except Exception as error:
+        except BaseException as error:
             error.accepted = ids  # type: ignore[attr-defined]
             raise
         return ids
@@ -328,7 +333,7 @@ class Client(ClientBase):
             raise WouldDeadlockError(
                 c.TERN_E_WOULD_DEADLOCK, "receive: not in a callback of the client"
             )
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline: Optional[float] = None
         while True:
             with contextlib.suppress(IndexError):
                 message = self._core.hand_over()
@@ -337,6 +342,9 @@ class Client(ClientBase):
                 return message
             if self._core.closed:
                 raise ClosedError(c.TERN_E_CLOSED)
+            if deadline is None and timeout is not None:
+                patience("timeout", timeout)
+                deadline = time.monotonic() + timeout
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
                 raise TimeoutError(c.TERN_E_TIMEOUT, "receive: no message in time")
@@ -383,14 +391,15 @@ class Client(ClientBase):
         In a callback that is this very thread: it goes on with all but messages.
         """
         if threading.current_thread() is not self._thread:
-            if not self._thread.is_alive():  # it is the parent's, in the child of a fork
+            # Where it has ended, or is the parent's in the child of a fork, nobody opens it any more.
+            if not self._thread.is_alive() and not gate.opened:
                 raise ClosedError(c.TERN_E_CLOSED)
-            self._waiting += 1
+            self._waits.add(gate)
             self._room.set()
             try:
                 return gate.wait(timeout)
             finally:
-                self._waiting -= 1
+                self._waits.discard(gate)
         deadline = None if timeout is None else time.monotonic() + timeout
         self._core.read_nested(
             lambda: gate.opened or (deadline is not None and time.monotonic() >= deadline), 50
@@ -400,17 +409,22 @@ class Client(ClientBase):
     def _wait_token(
         self, timeout: Optional[float], function: Any, *arguments: Any
     ) -> Optional[TokenResult]:
-        gate = Gate()
+        gate, limit = Gate(), patience("timeout", timeout)
         self._core.start(gate.open, function, *arguments)
-        return gate.value if self._wait(gate, timeout) else None
+        return gate.value if self._wait(gate, limit) else None
 
     def _wait_settled(
         self, message_id: int, timeout: Optional[float], settled: Optional[Settled] = None
     ) -> Key:
         settled = settled or self._core.settled
-        gate = Gate()
+        gate, limit = Gate(), patience("timeout", timeout)
         key = settled.wait(message_id, gate.open)
-        if key is None and not self._wait(gate, timeout):
+        try:
+            came = key is not None or self._wait(gate, limit)
+        except BaseException:  # Ctrl-C for one
+            settled.forget(message_id, gate.open)
+            raise
+        if not came:
             settled.forget(message_id, gate.open)
             raise TimeoutError(
                 c.TERN_E_TIMEOUT,
@@ -433,9 +447,9 @@ def _pump(core: Core, owner: weakref.ref[Client]) -> None:
     while True:
         client = owner()
         room = client._room if client is not None else None
-        waiting = client._waiting if client is not None else 0
+        waiting = client is not None and bool(client._waits)
         del client
-        if room is not None and not room.is_set() and not waiting:
+        if room is not None and not room.is_set() and not waiting and not core.closed:
             room.wait(0.05)
             continue
         try:
@@ -453,7 +467,11 @@ def _abandon(core: Core) -> None:
 
 def _close_all() -> None:
     """At the interpreter's end: what is on its way has a second."""
-    for client in list(_LIVE):
+    live = list(_LIVE)
+    for client in live:  # the same second for all
+        client._core.closed = True
+        held.tern_client_close(client._core.handle, 1, 1000, None)
+    for client in live:
         with contextlib.suppress(Exception):
             client.close(1.0)
 

@@ -10,7 +10,18 @@ import weakref
 from collections.abc import Awaitable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Optional, Union, overload
 
-from ._check import SIZE, U32, c_enum, c_flag, c_number, c_string, c_text, set_option
+from ._check import (
+    SIZE,
+    U32,
+    c_enum,
+    c_flag,
+    c_number,
+    c_string,
+    c_text,
+    refuse,
+    set_option,
+    several,
+)
 from ._ffi import held
 from .enums import CompressionForm, Decompression, Encoding
 from .errors import make_error
@@ -19,6 +30,11 @@ from .requests import subscribe_flags
 if TYPE_CHECKING:
     from . import aio
     from .client import Client
+
+
+def _check_client(client: Any) -> None:
+    if not hasattr(client, "_subscription_call"):
+        refuse("client", "a tern.Client or a tern.aio.Client is needed", client)
 
 
 class Compression:
@@ -63,7 +79,8 @@ class Compression:
         """The tern_compression of C, which lives as long as this."""
         self.form = CompressionForm(c_enum("form", CompressionForm, form))
         self._set("encoding", "set_default", c_enum("encoding", Encoding, encoding))
-        for filter, rule in filters.items() if isinstance(filters, Mapping) else filters:
+        for pair in filters.items() if isinstance(filters, Mapping) else filters:
+            filter, rule = several("filters", pair, 2)
             number = c_enum("filters", Encoding, rule)
             self._set("filters", "add_filter", c_string("filters", filter), number)
         self._set("threshold", "set_threshold", c_number("threshold", threshold, SIZE))
@@ -144,6 +161,7 @@ class Compression:
             rc: int = held.tern_compression_subscribe(self.pointer, handle, raw, bits, token)
             return rc
 
+        _check_client(client)
         return client._subscription_call(ask, "subscribe", timeout)
 
     @overload
@@ -170,6 +188,7 @@ class Compression:
             rc: int = held.tern_compression_unsubscribe(self.pointer, handle, raw, token)
             return rc
 
+        _check_client(client)
         return client._subscription_call(ask, "unsubscribe", timeout)
 
     def __repr__(self) -> str:

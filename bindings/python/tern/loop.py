@@ -9,7 +9,7 @@ import ctypes
 import weakref
 from typing import Optional
 
-from ._check import U32, c_enum, c_number
+from ._check import U32, c_enum, c_number, several
 from ._ffi import held, lib
 from .enums import Poller
 from .errors import make_error
@@ -47,7 +47,8 @@ class Loop:
         """The tern_loop of C, which lives as long as this and its clients."""
         weakref.finalize(self, lib.tern_loop_free, handle.value).atexit = False
         if retry_budget is not None:
-            numbers = [c_number("retry_budget", one, U32) for one in retry_budget]
+            pair = several("retry_budget", retry_budget, 2)
+            numbers = [c_number("retry_budget", one, U32) for one in pair]
             rc = held.tern_loop_set_retry_budget(handle, *numbers)
             if rc != 0:
                 raise make_error(rc, f"retry_budget: {held.tern_strerror(rc).decode()}")

@@ -13,12 +13,24 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ._apply import Handle, apply_client, apply_connection, make_message
-from ._base import Handler, PublicationBase, refuse_coroutine
+from ._base import Handler, PublicationBase
 from ._borrowed import read_message
-from ._check import SIZE, as_bytes, c_number, c_string, c_text, flags_of, milliseconds, refuse
+from ._check import (
+    SIZE,
+    as_bytes,
+    c_function,
+    c_number,
+    c_string,
+    c_text,
+    flags_of,
+    milliseconds,
+    patience,
+    refuse,
+    refuse_coroutine,
+)
 from ._core import Gate
 from ._ffi import c, held, lib
-from ._foreign import INSTEAD, SHIFT, Foreign, check_options, waited
+from ._foreign import SHIFT, Foreign, check_options, waited
 from ._pool import NOT_HERE, Member, on_delivery, on_event, on_message, on_timer, set_pool_options
 from .enums import Cause, OutboxPolicy, Outcome, PoolPolicy
 from .errors import ClosedError, OutboxFullError, StateError, TimeoutError, make_error
@@ -58,8 +70,8 @@ class Publication(PublicationBase):
         key = settled.wait(self.id, gate.open)
         if key is None:
             try:
-                pool._check_no_callback("wait")
-                if not gate.wait(timeout):
+                pool._check_waits("wait")
+                if not gate.wait(patience("timeout", timeout)):
                     raise TimeoutError(
                         c.TERN_E_TIMEOUT, f"message {self.id} has no outcome yet: {pool._trouble()}"
                     )
@@ -110,6 +122,7 @@ class Pool(Foreign):
         """Called with outcomes, a range of ids of one member at a time."""
         self._on_message_python: Optional[Handler] = None
         self._handlers: dict[int, Handler] = {}
+        self._handler_numbers = itertools.count()
         self._filters: dict[str, int] = {}
         check_options(options, NOT_HERE)
         self._options: dict[str, Any] = dict(options)
@@ -199,7 +212,8 @@ class Pool(Foreign):
         """Waits until every message published before has its outcome. Raises TimeoutError."""
         self._check_open()
         self._check_no_callback("flush")
-        deadline = None if timeout is None else time.monotonic() + timeout
+        limit = patience("timeout", timeout)
+        deadline = None if limit is None else time.monotonic() + limit
         self._check(waited(lambda ms: lib.tern_pool_flush_wait(self._handle, ms), timeout))
         self._pass_callbacks(deadline)
 
@@ -233,7 +247,8 @@ class Pool(Foreign):
             raise make_error(rc)
 
     def __enter__(self) -> Pool:
-        return self.connect()
+        with self._closed_where_it_fails():
+            return self.connect()
 
     def __exit__(
         self,
@@ -355,6 +370,7 @@ class Pool(Foreign):
 
         It subscribes nothing.
         """
+        c_string("filter", filter)
 
         def decorate(handler: Handler) -> Handler:
             self.set_handler(filter, handler)
@@ -365,12 +381,13 @@ class Pool(Foreign):
     def set_handler(self, filter: str, handler: Optional[Handler]) -> None:
         """Sets who is called with messages whose topic matches a filter; None removes it."""
         self._check_open()
+        c_function("handler", handler)
         text = c_text("filter", filter)
         with self._lock:
-            used, known = self._handlers, self._filters.get(filter)
+            known = self._filters.get(filter)
             if handler is None and known is None:
                 return
-            number = known or next(n for n in range(1, len(used) + 2) if n not in used)
+            number = known or self._new_number()
             callback = on_message if handler is not None else None
             self._check(
                 held.tern_pool_set_filter_handler(
@@ -382,13 +399,22 @@ class Pool(Foreign):
             else:
                 self._handlers[number], self._filters[filter] = handler, number
 
+    def _new_number(self) -> int:
+        """One that no handler has, nor had before: messages may be under way with that."""
+        while True:
+            number = next(self._handler_numbers) % ((1 << SHIFT) - 1) + 1
+            if number not in self._handlers:
+                return number
+
     # ---- what C tells ----
 
     def _on_message(self, client: int, message: int, number: int) -> None:
         handler = self._handlers.get(number) if number else self._on_message_python
         if handler is not None:
             try:
-                refuse_coroutine(handler(read_message(message, self._members[client])), INSTEAD)
+                result = handler(read_message(message, self._members[client]))
+                if result is not None:
+                    refuse_coroutine(result)
             except BaseException as error:
                 self._on_error(error)
 

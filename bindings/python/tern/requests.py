@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Optional, Union
 
-from ._check import c_number, c_pairs, c_string, flags_of, set_option
+from ._check import c_number, c_pairs, c_string, flags_of, refuse, set_option
 from ._core import TokenResult
 from ._ffi import c, held
 from .enums import Cause, Outcome
@@ -58,6 +58,8 @@ def subscription(
     flags: Mapping[str, bool],
 ) -> Iterator[ctypes.c_void_p]:
     """A subscription of Tern's, freed afterwards."""
+    if isinstance(filters, bytes) or not isinstance(filters, (str, Subscribe, Iterable)):
+        refuse("filters", "str, tern.Subscribe, or several of them are needed", filters)
     handle = ctypes.c_void_p()
     rc = held.tern_subscription_new(ctypes.byref(handle))
     if rc != 0:

@@ -377,6 +377,85 @@ def test_a_cancelled_close_goes_on(broker):
     run(main())
 
 
+def test_many_wait_behind_who_waits_for_room(broker, topic):
+    async def main():
+        reader = await tern.aio.Client(broker.url).connect()
+        await reader.subscribe(topic, qos=1)
+        client = tern.aio.Client("mqtt://127.0.0.1:1", outbox_messages=3, **QUICK)
+        await client.connect(0)
+        single = [client.publish(topic, str(i), qos=1) for i in range(6)]
+        many = asyncio.ensure_future(
+            client.publish_many([(topic, str(i)) for i in range(6, 9)], qos=1)
+        )
+        await asyncio.sleep(0)
+        client.configure(broker.url)
+        await asyncio.gather(*single, many)
+        assert [(await reader.receive()).text for _ in range(9)] == [str(i) for i in range(9)]
+        await asyncio.gather(client.close(), reader.close())
+
+    run(main())
+
+
+def test_closing_while_reading_pauses(broker, topic):
+    """More messages wait than receive_limit; the end is told all the same."""
+
+    async def main():
+        reader = tern.aio.Client(broker.url, receive_limit=10)
+        await reader.connect()
+        await reader.subscribe(topic, qos=1)
+        async with tern.aio.Client(broker.url) as writer:
+            await writer.publish_many(((topic, str(i)) for i in range(5000)), qos=1)
+            await writer.flush()
+        await until(lambda: not reader._reader.reading)
+        await reader.close(None)
+        assert not reader.connected and (await reader.receive()).text == "0"
+
+    run(main())
+
+
+def test_connecting_without_waiting(own_broker, topic):
+    async def main():
+        own_broker.stop()
+        client = tern.aio.Client(own_broker.url, **QUICK)
+        assert await client.connect(0) is client
+        own_broker.start()
+        async with client:
+            await client.publish(topic, "x", qos=1)
+
+    run(main())
+
+
+def test_a_client_that_still_tries_is_entered(own_broker, topic):
+    async def main():
+        own_broker.stop()
+        client = tern.aio.Client(own_broker.url, **QUICK)
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(client.connect(), 0.05)
+        own_broker.start()
+        async with client:
+            await client.publish(topic, "x", qos=1)
+
+    run(main())
+
+
+def test_a_cancelled_publish_many_tells_what_was_accepted(topic):
+    async def main():
+        client = tern.aio.Client("mqtt://127.0.0.1:1", outbox_messages=5)
+
+        async def publish():
+            with pytest.raises(asyncio.CancelledError) as caught:
+                await client.publish_many([(topic, "x")] * 9, qos=1)
+            return caught.value.accepted
+
+        many = asyncio.ensure_future(publish())
+        await until(lambda: client.statistics["messages_published"] == 5)
+        many.cancel()
+        assert await many == [1, 2, 3, 4, 5]
+        await client.close(0)
+
+    run(main())
+
+
 @pytest.mark.parametrize("timeout", ["5", -1, float("nan"), float("inf")])
 def test_a_wrong_time_changes_nothing(broker, timeout):
     async def main():

@@ -386,3 +386,36 @@ kept = asyncio.run(main())
         check=False,
     )
     assert done.returncode == 0 and done.stderr == "", done.stderr
+
+
+def test_a_device_that_connects_already_is_entered(where):
+    async def main():
+        device = await tern.aio.Device(CONNECTION, **where).connect(0)
+        async with device:
+            await device.send("x")
+        with pytest.raises(tern.ClosedError):
+            async with device:
+                pass
+
+    run(main())
+
+
+def test_a_forks_child_does_not_wait():
+    program = f"""
+import asyncio, os, tern.aio
+async def main():
+    device = tern.aio.Device("{CONNECTION}", server="mqtt://127.0.0.1:1")
+    sent = device.send("x")
+    if os.fork() == 0:
+        try:
+            await sent
+        except tern.ClosedError as error:
+            print(error.name, flush=True)
+        os._exit(0)
+    os.wait()
+asyncio.run(main())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout == "TERN_E_FORKED\n", done.stdout + done.stderr

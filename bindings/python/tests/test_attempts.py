@@ -34,6 +34,11 @@ def guarded(tmp_path):
         yield started
 
 
+async def until(condition):
+    while not condition():
+        await asyncio.sleep(0.005)
+
+
 def test_credentials_are_asked_for_before_each_attempt(guarded, topic):
     answers = [ZeroDivisionError("vault"), None, ("joe", "wrong"), ("joe", b"sesame")]
     answers.append(("joe", "sesame"))
@@ -178,6 +183,96 @@ def test_credentials_whose_task_is_cancelled_are_asked_for_again(broker):
         assert task.done() and len(errors) == 1
 
     asyncio.run(asyncio.wait_for(main(), PATIENCE))
+
+
+def test_an_answer_that_nobody_waits_for_any_more_is_not_used_later(broker):
+    asked, fetch = [], []
+
+    async def credentials():
+        asked.append(1)
+        await fetch[0].wait()
+        return "me", "secret"
+
+    async def main():
+        fetch.append(asyncio.Event())
+        client = tern.aio.Client(broker.url, credentials=credentials, **QUICK)
+        connecting = asyncio.ensure_future(client.connect())
+        await until(lambda: asked)
+        await client.disconnect()
+        with pytest.raises(tern.CancelledError):
+            await connecting
+        fetch[0].set()
+        await until(lambda: client._question._answer is not None)
+        client._question._fetched -= 3600  # an hour later
+        async with client:
+            assert len(asked) == 2
+
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
+
+
+def test_who_is_asked_can_be_replaced(broker):
+    asked = []
+
+    def first():
+        asked.append(1)
+        return "me", "secret"
+
+    with tern.Client(broker.url, credentials=first, **QUICK) as client:
+        client.configure(credentials=lambda: asked.append(2) or ("you", "secret"))
+        client.reconnect(timeout=PATIENCE)
+        assert wait_until(lambda: client.connected) and asked == [1, 2]
+        client.configure(credentials=None)
+        client.reconnect(timeout=PATIENCE)
+        assert asked == [1, 2]
+
+    async def never():
+        await asyncio.Event().wait()
+
+    async def main():
+        client = tern.aio.Client(broker.url, credentials=never, **QUICK)
+        connecting = asyncio.ensure_future(client.connect())
+        await until(lambda: client._question._task is not None)
+        client.configure(credentials=first)
+        await connecting
+        assert asked == [1, 2, 1]
+        await client.close()
+
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("place", ["credentials", "on_attempt", "on_error"])
+def test_the_loop_may_be_left_before_an_attempt(broker, kind, place):
+    def leave(*_):
+        raise kind
+
+    def fail(*_):
+        raise ZeroDivisionError
+
+    async def main():
+        wrong = {"credentials": leave} if place == "credentials" else {}
+        client = tern.aio.Client(broker.url, **wrong, **QUICK)
+        client.on_attempt = leave if place == "on_attempt" else fail
+        client.on_error = leave if place == "on_error" else None
+        await client.connect(PATIENCE)
+
+    with pytest.raises(kind):
+        asyncio.run(main())
+
+
+def test_a_coroutine_function_is_no_attempt_handler(broker):
+    errors = queue.Queue()
+
+    async def on_attempt(_attempt):
+        pass
+
+    with tern.Client(broker.url, **QUICK) as client:
+        client.on_error = errors.put
+        client.on_attempt = on_attempt
+        with pytest.raises(tern.TimeoutError):
+            client.reconnect(timeout=0.1)
+        assert "plain functions" in str(errors.get(timeout=PATIENCE))
+        client.on_attempt = None
 
 
 def test_who_postpones_by_nothing_is_not_asked_on_and_on(broker):

@@ -99,6 +99,26 @@ def test_asyncio_and_a_provider_that_fails_first(common, topic):
     asyncio.run(asyncio.wait_for(run(), PATIENCE))
 
 
+def test_the_end_of_a_client_ends_its_question(common, topic):
+    errors = []
+
+    async def provider():
+        await asyncio.Event().wait()
+
+    async def run():
+        service = aws.IoTCore.with_credentials("localhost", provider, region="eu-1", **common)
+        client = aio.Client(service=service, client_id=topic.replace("/", "-"), **QUICK)
+        client.on_error = errors.append
+        with pytest.raises(tern.TimeoutError):
+            await client.connect(0.2)
+        (asking,) = asyncio.all_tasks() - {asyncio.current_task()}
+        await client.close()
+        await asyncio.wait([asking], timeout=PATIENCE)
+        assert asking.done() and errors == []
+
+    asyncio.run(run())
+
+
 def test_says_what_a_refusal_means(common, topic):
     service = aws.IoTCore.with_credentials(
         "localhost", lambda: ("AKIDMOCK", "wrong"), region="eu-west-1", **common
@@ -171,6 +191,13 @@ WRONG_AWS = [
     (lambda: aws.IoTCore(5), TypeError, "endpoint"),
     (lambda: aws.IoTCore("a.b", backoff=(5, 1, 1)), tern.UsageError, "backoff"),
     (lambda: aws.IoTCore("a.b", backoff=("5", 1, 1)), TypeError, "backoff"),
+    (lambda: aws.IoTCore("a.b", backoff=(1, 2)), ValueError, "backoff"),
+    (lambda: aws.IoTCore("a.b", address=("a",)), ValueError, "address"),
+    (lambda: aws.IoTCore("a.b", address="ab"), TypeError, "address"),
+    (lambda: aws.IoTCore("a.b", offline_queue=2**70), ValueError, "offline_queue"),
+    (lambda: aws.IoTCore("a.b", offline_queue=1, offline_policy=7), ValueError, "offline_policy"),
+    (lambda: aws.IoTCore.with_authorizer("a.b", token=("a", "b")), ValueError, "token"),
+    (lambda: aws.IoTCore.with_authorizer("a.b", token="abc"), TypeError, "token"),
     (lambda: aws.IoTCore("a.b", offline_queue=0), tern.UsageError, "offline_queue"),
     (lambda: aws.IoTCore("a.b", offline_queue="1"), TypeError, "offline_queue"),
     (

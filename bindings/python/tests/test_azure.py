@@ -128,6 +128,13 @@ def test_direct_methods(hub, device):
     ):
         assert hub.says(text), hub.log()
     assert [type(error) for error in errors] == [ZeroDivisionError]
+
+    async def coroutine(_call):
+        pass
+
+    device.on_method = coroutine
+    device.send("call me")
+    assert wait_until(lambda: len(errors) == 2) and "plain functions" in str(errors[1])
     with pytest.raises(tern.UsageError):
         device.answer("no/id")
     with pytest.raises(ValueError, match="status"):
@@ -161,22 +168,6 @@ def test_callbacks_may_send_and_must_not_wait(device):
     assert caught.get(timeout=PATIENCE).status == 200
 
 
-def test_coroutines_are_told_as_mistakes(hub, device):
-    errors = queue.Queue()
-    device.on_error = errors.put
-
-    async def handler(*_):
-        pass
-
-    device.on_method = device.on_desired = handler
-    device.send("desire")
-    device.send("call me")
-    for _ in range(2):
-        with pytest.raises(TypeError, match="plain functions"):
-            raise errors.get(timeout=PATIENCE)
-    assert hub.says("res/500/?$rid=1f {}")
-
-
 def test_tokens_are_renewed(hub, where):
     events = queue.Queue()
     with azure.Device(CONNECTION, token_life=5, **where) as device:
@@ -191,6 +182,19 @@ def test_a_lost_connection_comes_back(hub, device):
     device.send("hang up", qos=0)
     assert wait_until(lambda: hub.log().count("connected") == 2)
     device.send("still there").wait(PATIENCE)
+
+
+def test_a_device_that_connects_already_is_entered(where):
+    device = azure.Device(CONNECTION, **where).connect(0)
+    with device:
+        device.send("x").wait(PATIENCE)
+    with pytest.raises(tern.ClosedError), device:
+        pass
+    refused = azure.Device(CONNECTION.replace(KEY, "d3Jvbmc="), retry_limit=1, **where)
+    with pytest.raises(tern.RefusedError), refused:
+        pass
+    with pytest.raises(tern.ClosedError):
+        refused.send("x")
 
 
 def test_refusals(where):
@@ -211,11 +215,17 @@ def test_limits_are_kept_before_sending(device):
         ({"a\0": "x"}, ValueError),
         ({5: "x"}, TypeError),
         ([(None, "x")], TypeError),
+        (["ab"], TypeError),
+        ([("a", "b", "c")], ValueError),
+        ("ab", TypeError),
+        (5, TypeError),
     ]:
         with pytest.raises(error, match="properties"):
             device.send("x", properties)
     with pytest.raises(TypeError):
         device.send(5)
+    with pytest.raises(TypeError, match="on_message"):
+        device.on_message = "no function"
 
 
 WRONG_STRINGS = [
@@ -294,6 +304,31 @@ def test_nobody_keeps_a_device(where):
     del device
     gc.collect()
     assert gone() is None
+
+
+def test_fork():
+    program = f"""
+import os, tern, tern.azure
+device = tern.azure.Device("{CONNECTION}", server="mqtt://127.0.0.1:1")
+sent = device.send("x")
+child = os.fork()
+if child == 0:
+    for call in lambda: device.send("x"), lambda: sent.wait(20):
+        try:
+            call()
+        except tern.ClosedError as error:
+            print(error.name, flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout == "TERN_E_CLOSED\nTERN_E_FORKED\n", done.stdout + done.stderr
 
 
 def test_the_end_of_the_interpreter(hub, where):

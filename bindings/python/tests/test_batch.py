@@ -284,6 +284,28 @@ def test_a_closed_client(broker):
     batch.close()
 
 
+def test_closing_the_client_ends_what_only_a_flush_would_send(broker):
+    client = tern.Client(broker.url).connect()
+    batch = tern.Batch(client, interval=None)
+    item = batch.add("a", "x")
+    client.close()
+    assert item.cause == tern.Cause.CLOSED
+    with pytest.raises(tern.ClosedError, match="NOT_SENT"):
+        item.wait(PATIENCE)
+
+    async def main():
+        client = await tern.aio.Client(broker.url).connect()
+        item = tern.aio.Batch(client, interval=None).add("a", "x")
+        waiting = asyncio.ensure_future(item.wait())
+        await asyncio.sleep(0)
+        await client.close()
+        for one in (waiting, item):
+            with pytest.raises(tern.ClosedError, match="NOT_SENT"):
+                await one
+
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
+
+
 @pytest.mark.parametrize("order", ["batch first", "client first", "in a circle"])
 def test_collected_in_any_order(broker, topic, order):
     client = tern.Client(broker.url).connect()

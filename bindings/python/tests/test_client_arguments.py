@@ -138,6 +138,30 @@ WRONG_CALLS = [
     (lambda c: c.publish_unit([tern.OutgoingMessage("a", 5)]), TypeError),
     (lambda c: c.publish_unit([tern.OutgoingMessage("a", "x", 3)]), ValueError),
 ]
+# Of these the argument's name is told, too.
+WRONG_ARGUMENTS = [
+    (lambda c: c.subscribe(5), TypeError, "filters"),
+    (lambda c: c.subscribe(b"a"), TypeError, "filters"),
+    (lambda c: c.unsubscribe(None), TypeError, "filters"),
+    (lambda c: c.subscribe("a", timeout="5"), TypeError, "timeout"),
+    (lambda c: c.unsubscribe("a", timeout=True), TypeError, "timeout"),
+    (lambda c: c.disconnect(timeout="5"), TypeError, "timeout"),
+    (lambda c: c.reconnect(timeout=float("nan")), ValueError, "timeout"),
+    (lambda c: c.flush("5"), TypeError, "timeout"),
+    (lambda c: c.receive("5"), TypeError, "timeout"),
+    (lambda c: c.receive(float("nan")), ValueError, "timeout"),
+    (lambda c: c.publish("a", "x", qos=1).wait("5"), TypeError, "timeout"),
+    (lambda c: tern.Batch(c).add("a", "x").wait([]), TypeError, "timeout"),
+    (lambda c: c.publish_unit(5), TypeError, "messages"),
+    (lambda c: c.publish_unit(["a"]), TypeError, "messages"),
+    (lambda c: c.set_handler("a", 5), TypeError, "handler"),
+    (lambda c: c.on(print), TypeError, "filter"),
+    (lambda c: tern.Loop(retry_budget=5), TypeError, "retry_budget"),
+    (lambda c: tern.Loop(retry_budget=(1,)), ValueError, "retry_budget"),
+    (lambda c: tern.Compression(filters=["a"]), TypeError, "filters"),
+    (lambda c: tern.Compression().subscribe(5, "a"), TypeError, "client"),
+    (lambda c: tern.Compression().unsubscribe(None, "a"), TypeError, "client"),
+]
 
 
 @pytest.mark.parametrize(("call", "error"), WRONG_CALLS)
@@ -145,6 +169,33 @@ def test_wrong_calls(client, call, error):
     with pytest.raises(error):
         call(client)
     client.publish("still/alive", "x", qos=1).wait(PATIENCE)
+
+
+@pytest.mark.parametrize(("call", "error", "name"), WRONG_ARGUMENTS)
+def test_wrong_arguments_are_named(client, call, error, name):
+    """Before anything is done."""
+    with pytest.raises(error, match=f"^{name}: "):
+        call(client)
+    client.publish("still/alive", "x", qos=1).wait(PATIENCE)
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("-inf"), 0.01])
+def test_odd_times(client, timeout):
+    with pytest.raises(tern.TimeoutError):
+        client.receive(timeout)
+    client.flush(float("inf"))
+    client.publish("a", "x", qos=1).wait(2**60)
+
+
+def test_bytes_that_lie_about_their_length(client, topic):
+    class Long(bytes):
+        def __len__(self):
+            return 1 << 20
+
+    client.subscribe(topic, qos=1)
+    client.publish(topic, Long(b"short"), qos=1)
+    client.publish_many([(topic, Long(b"short"))], qos=1)
+    assert [client.receive(PATIENCE).payload for _ in range(2)] == [b"short"] * 2
 
 
 CALLS = [

@@ -7,6 +7,7 @@ import gc
 import logging
 import queue
 import signal
+import sys
 import threading
 import weakref
 
@@ -88,6 +89,16 @@ def test_receivers_that_give_up_leave_messages_to_others(client, broker, topic):
         assert not thread.is_alive()
 
 
+def test_an_interrupted_wait_leaves_nothing_behind(topic, alarm):
+    client = tern.Client("mqtt://127.0.0.1:1")
+    sent = client.publish(topic, "x", qos=1)
+    alarm(0.05, interrupt)
+    with pytest.raises(Interrupted):
+        sent.wait(PATIENCE)
+    assert not client._core.settled.waits
+    client.close(0)
+
+
 def test_an_interrupted_close_can_be_waited_for_again(broker, alarm):
     """A receive() in another thread ends, too."""
     client = tern.Client(broker.url, **QUICK).connect()
@@ -108,6 +119,26 @@ def test_an_interrupted_close_can_be_waited_for_again(broker, alarm):
     assert ended.wait(PATIENCE) and not client._thread.is_alive()
 
 
+def test_closing_while_reading_pauses(broker, topic):
+    """More messages wait than receive_limit; the client's thread ends all the same."""
+    reader = tern.Client(broker.url, receive_limit=10).connect()
+    reader.subscribe(topic, qos=1)
+    with tern.Client(broker.url) as writer:
+        writer.publish_many([(topic, str(i)) for i in range(5000)], qos=1)
+        writer.flush(PATIENCE)
+    assert wait_until(lambda: not reader._room.is_set())
+    reader.close(0)
+    assert not reader._thread.is_alive() and reader.receive(PATIENCE).text == "0"
+
+
+def test_an_outcome_that_comes_as_the_thread_ends_is_told(client):
+    """The wait begins when the message has no outcome, and finds the thread at its end."""
+    gate = tern.client.Gate()
+    client.close()
+    gate.open((int(tern.Outcome.SENT), 0, -1))
+    assert client._wait(gate, PATIENCE)
+
+
 def test_closing_in_a_signal_handler(client, alarm):
     alarm(0.05, lambda *_: client.close())
     with pytest.raises(tern.ClosedError):
@@ -123,7 +154,7 @@ def test_a_wrong_time_closes_nothing(client, timeout):
     assert not client.connected
 
 
-def test_callbacks_are_no_coroutine_functions(client, topic):
+def test_callbacks_are_no_coroutine_functions(client, topic, monkeypatch):
     errors = queue.Queue()
     client.on_error = errors.put
 
@@ -134,6 +165,11 @@ def test_callbacks_are_no_coroutine_functions(client, topic):
     client.subscribe(topic)
     client.publish(topic, "x")
     assert isinstance(errors.get(timeout=PATIENCE), TypeError)
+    unraisable = queue.Queue()
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.put)
+    client.on_error = on_message
+    client.publish(topic, "x")
+    assert unraisable.get(timeout=PATIENCE).exc_type is TypeError
 
 
 def test_waits_in_callbacks_last_as_long_as_they_may(own_broker, topic):
@@ -209,18 +245,23 @@ def test_many_tells_what_was_accepted_whatever_comes_next(client):
         yield from [("a", "x")] * 1500
         raise ZeroDivisionError
 
+    def interrupted():
+        yield from [("a", "x")] * 1500
+        raise KeyboardInterrupt
+
     for messages, error in (
         ([("a", "x")] * 1500 + [("a", None)], TypeError),
         ([("a", "x")] * 5 + [("a\0", "x"), ("a", "x")], tern.UsageError),
         ([("a", "x")] * 5 + [(b"a", "x")], TypeError),
         ([("a", "x")] * 5 + [("a", "\ud800")], ValueError),
         (raising(), ZeroDivisionError),
+        (interrupted(), KeyboardInterrupt),
     ):
         before = client.statistics["messages_published"]
         with pytest.raises(error) as caught:
             client.publish_many(messages, qos=1)
         accepted = client.statistics["messages_published"] - before
-        assert len(caught.value.accepted) == accepted and accepted in (5, 1500)
+        assert len(caught.value.accepted) == accepted and accepted in (5, 1000, 1500)
 
 
 def test_signal_handlers_may_ask(client, alarm):
@@ -247,6 +288,16 @@ def test_kept_messages_keep_no_client(broker, topic):
     assert message.text == "x"
     with pytest.raises(tern.ClosedError):
         message.ack()
+
+
+def test_a_client_that_still_tries_is_entered(own_broker, topic):
+    own_broker.stop()
+    client = tern.Client(own_broker.url, **QUICK)
+    with pytest.raises((tern.TimeoutError, tern.NetworkError)):
+        client.connect(0.05)
+    own_broker.start()
+    with client:
+        client.publish(topic, "x", qos=1).wait(PATIENCE)
 
 
 def test_a_closed_client_is_not_entered(client):

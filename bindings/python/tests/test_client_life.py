@@ -166,6 +166,24 @@ for _ in range(1000):
     assert done.returncode == 0 and done.stderr == "", done.stderr
 
 
+@pytest.mark.parametrize("kind", ["Client", "Pool"])
+def test_the_end_has_one_second_for_all(kind):
+    if kind == "Pool" and (3, 12) <= sys.version_info < (3, 12, 2):
+        pytest.skip("this interpreter starts no threads at its end")
+    program = """
+import atexit, sys, time
+atexit.register(lambda: print(time.monotonic() - end))  # the first is called last
+import tern
+made = [getattr(tern, sys.argv[1])("mqtt://127.0.0.1:1") for _ in range(10)]
+for one in made:
+    one.connect(0)
+    one.publish("a", "b", qos=1)
+end = time.monotonic()
+"""
+    done = run(program, kind)
+    assert 0.9 < float(done.stdout) < 9, done.stdout + done.stderr
+
+
 def test_what_a_callback_raises_is_shown(broker, topic):
     program = """
 import sys, threading, tern

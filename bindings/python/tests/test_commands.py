@@ -115,6 +115,13 @@ def test_wrong_usage(arguments, text):
     assert "canary" not in errors and "ary@" not in errors
 
 
+@pytest.mark.parametrize("option", ["-t", "-i", "-P"])
+def test_arguments_that_are_no_text(option):
+    status, output, errors = run("pub", "-t", "a", "-m", "x", "-u", "y", option, b"\xff")
+    assert (status, output) == (1, b"")
+    assert errors == f"python -m tern pub: {option}: holds half of a surrogate pair, at 0\n"
+
+
 # ---- pub ----
 
 
@@ -291,6 +298,24 @@ def test_the_doctor_finds_nobody():
 def test_the_doctor_does_not_print_passwords(broker):
     _, output, errors = run("doctor", broker.url.replace("://", "://joe:sesame@"))
     assert "sesame" not in output.decode() + errors
+
+
+@pytest.mark.parametrize("password", ["se[same", "se]same", "[::1]"])
+def test_brackets_in_a_password_are_no_address(broker, password):
+    status, output, errors = run("doctor", broker.url.replace("://", f"://joe:{password}@"))
+    assert (status, errors) == (0, "") and f"127.0.0.1 port {broker.port}: open" in output.decode()
+
+
+def test_what_looks_like_a_host_in_a_path_is_none():
+    port = free_port()
+    _, output, _ = run("doctor", f"ws://joe:sesame@127.0.0.1:{port}/a@b:1/c")
+    assert f"127.0.0.1 port {port}: " in output.decode()
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 64])
+def test_the_doctor_is_given_no_name(host):
+    status, output, errors = run("doctor", f"mqtt://{host}")
+    assert (status, errors) == (2, "") and "cannot be a host's name" in output.decode()
 
 
 def test_the_doctor_looks_at_certificates(root, tmp_path):

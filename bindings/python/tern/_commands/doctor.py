@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 from collections.abc import Sequence
@@ -52,13 +53,18 @@ def _try_tcp(family: int, address: tuple[object, ...]) -> str:
 
 def look_at_addresses(url: str) -> None:
     """Looks the host's name up, and tries each address."""
-    parts = urlsplit(url)
+    scheme, _, rest = url.partition("://")
+    # Without user name and password, in whose brackets urlsplit() would see an address.
+    parts = urlsplit(f"{scheme}://{re.split('[/?#]', rest)[0].rpartition('@')[2]}")
     host, port = parts.hostname or "", parts.port or PORTS.get(parts.scheme, 8883)
     start = time.monotonic()
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
         finding("addresses", f"{host}: {error.strerror} ({_since(start)})")
+        return
+    except UnicodeError:  # a label that is empty or too long
+        finding("addresses", f"{host}: cannot be a host's name")
         return
     finding("addresses", f"{host} resolved in {_since(start)}")
     for family, _, _, _, address in found:

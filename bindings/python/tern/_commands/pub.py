@@ -81,7 +81,7 @@ class Publisher(Run):
                 self.client.publish(self._topic, payload, self._qos, self._retain)
             except TimeoutError:
                 continue
-            except (TernError, UnicodeError) as error:
+            except (TernError, ValueError) as error:
                 self.fail(error)
                 return
             self.accepted += 1

@@ -35,6 +35,8 @@ _FLAGS = {
     "proxy": "--proxy",
     "client_id": "-i",
     "username": "-u",
+    "password": "-P",
+    "topic": "-t",
 }
 
 
