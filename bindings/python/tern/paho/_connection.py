@@ -271,7 +271,7 @@ class Connection(Link):
                 self.reconnect()
                 return
             except OSError:
-                self._call(self.on_connect_fail)
+                self._told_connect_fail()
                 if not again:
                     raise
             self._pause()
@@ -356,9 +356,7 @@ class Connection(Link):
         if rc in (c.TERN_E_CLOSED, c.TERN_E_FORKED) and core is self._core:
             raise ClosedError(c.TERN_E_CLOSED)
         self._leave_in_time()
-        error, self._error = self._error, None
-        if error is not None:
-            raise error
+        self._raise_kept()
         told, self._rc = self._rc, MQTTErrorCode.MQTT_ERR_SUCCESS
         return told
 
@@ -379,7 +377,15 @@ class Connection(Link):
     def _told_failure(self, event: Event) -> None:
         self._rc = MQTTErrorCode.MQTT_ERR_CONN_LOST
         self._close_socket()
-        self._call(self.on_connect_fail)
+        self._told_connect_fail()
+
+    def _told_connect_fail(self) -> None:
+        """What it raises ends no loop, as in paho-mqtt: the loop raises the attempt's own error."""
+        if self.on_connect_fail is not None:
+            try:
+                self.on_connect_fail(self, self._userdata)
+            except Exception as error:
+                self._raised(error, ends=False)
 
     def _told_end(self, event: Event) -> None:
         rc, reason = MQTTErrorCode.MQTT_ERR_SUCCESS, None

@@ -202,6 +202,7 @@ class Link(Teller):
                 self._tell_pending(messages=False)
             finally:
                 self._lock.release()
+        self._raise_kept()
 
     def _goes_on(self) -> bool:
         core = self._core

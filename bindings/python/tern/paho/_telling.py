@@ -5,6 +5,7 @@ SPDX-License-Identifier: Apache-2.0
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -94,12 +95,22 @@ class Teller(Settings, Callbacks):
             self._telling = outer
             self._pending.extendleft(reversed(kept))
 
-    def _raised(self, error: BaseException) -> None:
+    def _raised(self, error: BaseException, ends: bool = True) -> None:
+        """Logs what a callback raised, and gives it to who is to see it; `ends`: to the loop too."""
+        self._on_log(logging.ERROR, f"a callback raised {error!r}")
+        if self.suppress_exceptions and isinstance(error, Exception):
+            return
         if self._thread is threading.current_thread():
             report(error, "a callback of tern.paho.client.Client")
-        elif not self.suppress_exceptions and self._in_loop():
+        elif ends and self._in_loop():
             self._error = self._error or error
-        elif not self.suppress_exceptions:
+        elif ends:
+            raise error
+
+    def _raise_kept(self) -> None:
+        """Raises what a callback has raised meanwhile."""
+        error, self._error = self._error, None
+        if error is not None:
             raise error
 
     def _leave_in_time(self) -> None:
@@ -159,6 +170,8 @@ class Teller(Settings, Callbacks):
         return True
 
     def _kept_message(self, core: Optional[Core], who: int, message: Message) -> None:
+        if not self._wanted and message.qos < 2:
+            return  # but QoS 2 is told: nobody sends it again
         self._message(who, message)
         if core is not None:
             core.acknowledge(message)
@@ -184,9 +197,14 @@ class Teller(Settings, Callbacks):
     def _on_log(self, level: int, text: str) -> None:
         if self.on_log is not None:
             number = _LEVELS.get(level, LogLevel.MQTT_LOG_DEBUG)
-            self._tell(self._call, self.on_log, number, text)
+            self._tell(self._told_log, number, text)
         if self._logger is not None:
             self._logger.log(level, "%s", text)
+
+    def _told_log(self, level: LogLevel, text: str) -> None:
+        if self.on_log is not None:
+            with contextlib.suppress(Exception):  # where should that be logged?
+                self.on_log(self, self._userdata, level, text)
 
 
 def _passed(deadline: Optional[float]) -> bool:

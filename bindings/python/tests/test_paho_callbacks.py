@@ -1,0 +1,115 @@
+"""When tern.paho calls callbacks, and what becomes of what they raise; as in paho-mqtt.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import pytest
+from broker import Broker, free_port
+from conftest import wait_until
+from test_paho import V2, Story
+
+import tern.paho.client as mqtt
+
+
+@pytest.fixture
+def unraisable(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What comes to sys.unraisablehook."""
+    came: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda told: came.append(told.exc_type))
+    return came
+
+
+def raising(*_: Any) -> None:
+    """A callback with a bug."""
+    raise ZeroDivisionError("a bug")
+
+
+# ---- what callbacks raise ----
+
+
+def test_suppressed_exceptions_are_logged(
+    broker: Broker, topic: str, caplog: pytest.LogCaptureFixture, unraisable: list[Any]
+) -> None:
+    client, lines = mqtt.Client(V2), []
+    client.suppress_exceptions = True
+    client.enable_logger(logging.getLogger("suppressed"))
+    client.on_log = lambda _client, _userdata, level, text: lines.append((level, text))
+    client.on_connect = raising
+    client.connect("127.0.0.1", broker.port)
+    client.loop_start()
+    assert wait_until(lambda: any(level == mqtt.MQTT_LOG_ERR for level, _ in lines))
+    client.on_message = raising
+    client.subscribe(topic)
+    client.publish(topic, "x")
+    assert wait_until(lambda: caplog.text.count("ZeroDivisionError('a bug')") == 2)
+    client.disconnect()
+    client.loop_stop()
+    assert not unraisable
+
+
+def test_exceptions_are_logged_and_raised(broker: Broker) -> None:
+    client, errors = mqtt.Client(V2), []
+    client.on_log = lambda _client, _userdata, level, text: level == 8 and errors.append(text)
+    client.on_connect = raising
+    client.connect("127.0.0.1", broker.port)
+    with pytest.raises(ZeroDivisionError):
+        client.loop_forever()
+    assert len(errors) == 1 and "a bug" in errors[0]
+    client.disconnect()
+
+
+def test_suppressing_does_not_keep_a_program_from_ending(broker: Broker) -> None:
+    client = mqtt.Client(V2)
+    client.suppress_exceptions = True
+    client.on_connect = lambda *_: sys.exit(3)
+    client.connect("127.0.0.1", broker.port)
+    with pytest.raises(SystemExit):
+        wait_until(lambda: client.loop(0.1) != mqtt.MQTT_ERR_SUCCESS)
+    client.disconnect()
+
+
+@pytest.mark.parametrize("name", ["on_disconnect", "on_socket_close"])
+def test_disconnect_without_a_loop_raises_what_its_callbacks_raise(
+    broker: Broker, name: str
+) -> None:
+    client = mqtt.Client(V2)
+    setattr(client, name, raising)
+    client.connect("127.0.0.1", broker.port)
+    with pytest.raises(ZeroDivisionError):
+        client.disconnect()
+    assert not client.is_connected()
+
+
+def test_what_on_log_raises_goes_nowhere(broker: Broker, unraisable: list[Any]) -> None:
+    story = Story(callback_api_version=V2)
+    story.client.on_log = raising
+    story.client.connect("127.0.0.1", broker.port)
+    assert wait_until(lambda: story.client.loop(0.1) == 0 and story.has("connect"))
+    story.client.loop_start()
+    story.client.disconnect()
+    story.client.loop_stop()
+    assert not unraisable
+
+
+def test_what_on_connect_fail_raises_ends_no_loop(unraisable: list[Any]) -> None:
+    client, failures = mqtt.Client(V2), []
+
+    @client.connect_fail_callback()
+    def failed(client: Any, _userdata: Any) -> None:
+        failures.append(1)
+        if len(failures) == 4:
+            client.disconnect()
+        raising()
+
+    client.reconnect_delay_set(0.01, 0.01)
+    client.connect_async("127.0.0.1", free_port())
+    with pytest.raises(ConnectionRefusedError):
+        client.loop_forever()
+    client.loop_forever(retry_first_connection=True)
+    assert len(failures) == 4 and not unraisable
