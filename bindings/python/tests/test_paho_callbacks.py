@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from broker import Broker, free_port
-from conftest import wait_until
-from test_paho import V2, Story
+from conftest import PATIENCE, wait_until
+from test_paho import V1, V2, Story
 
 import tern.paho.client as mqtt
 
@@ -113,3 +113,47 @@ def test_what_on_connect_fail_raises_ends_no_loop(unraisable: list[Any]) -> None
         client.loop_forever()
     client.loop_forever(retry_first_connection=True)
     assert len(failures) == 4 and not unraisable
+
+
+# ---- without a loop ----
+
+
+def test_on_publish_is_called_by_publish_without_a_loop(broker: Broker, topic: str) -> None:
+    for version in (V1, V2):
+        client, told = mqtt.Client(version), []
+        client.on_publish = lambda _client, _userdata, mid, *_, told=told: told.append(mid)
+        client.connect("127.0.0.1", broker.port)
+        infos = []
+        for number in range(5):
+            infos.append(client.publish(topic, str(number)))
+            assert told == [info.mid for info in infos]
+        late = client.publish(topic, "x", 1)
+        late.wait_for_publish(PATIENCE)
+        assert late.mid not in told
+        while late.mid not in told:
+            assert client.loop(0.1) == mqtt.MQTT_ERR_SUCCESS
+        client.on_publish = raising
+        with pytest.raises(ZeroDivisionError):
+            client.publish(topic, "x")
+        client.disconnect()
+
+
+def test_in_loops_publish_calls_nothing(broker: Broker, topic: str) -> None:
+    client, order = mqtt.Client(V2), []
+
+    @client.connect_callback()
+    def connected(client: Any, *_: Any) -> None:
+        client.publish(topic, "x")
+        order.append("published")
+
+    client.on_publish = lambda *_: order.append("told") or client.disconnect()
+    client.connect("127.0.0.1", broker.port)
+    client.loop_forever()
+    assert order == ["published", "told"]
+    client.on_connect = None
+    client.on_publish = lambda *_: order.append("told again")
+    client.on_socket_register_write = lambda *_: None
+    client.connect("127.0.0.1", broker.port)
+    client.publish(topic, "x").wait_for_publish(PATIENCE)
+    assert order == ["published", "told"]
+    client.disconnect()

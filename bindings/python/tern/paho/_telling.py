@@ -18,12 +18,13 @@ from ..event import Event
 from ..message import Message
 from ..outcomes import GOOD
 from ._callbacks import Callbacks
-from ._message import Received, mid_of
+from ._message import MQTTMessageInfo, Received, mid_of
 from ._sent import Sent
 from ._settings import Settings
 from ._watch import Watch
 from .enums import CallbackAPIVersion, LogLevel, MQTTProtocolVersion
 
+_SOON = 0.5  # seconds that publish() gives a message of QoS 0 to get out, without a loop
 _LEVELS = {
     logging.ERROR: LogLevel.MQTT_LOG_ERR,
     logging.WARNING: LogLevel.MQTT_LOG_WARNING,
@@ -115,6 +116,25 @@ class Teller(Settings, Callbacks):
 
     def _leave_in_time(self) -> None:
         raise NotImplementedError
+
+    def _tells_at_once(self) -> bool:
+        """Whether publish() itself calls on_publish for QoS 0, since no loop is there to do it."""
+        alone = not self._served() and self._telling is None
+        return alone and self.on_socket_register_write is None  # else the loop is the program's
+
+    def _tell_out(self, info: MQTTMessageInfo) -> None:
+        """Calls on_publish when a message of QoS 0 is out; where that takes long a loop may."""
+        info.wait_for_publish(_SOON)
+        with self._lock:
+            kept = self._pending
+            for place in range(len(kept) - 1, -1, -1):
+                function, arguments = kept[place]
+                if function == self._told_publish and arguments[0] == info.mid:
+                    del kept[place]
+                    break
+            else:
+                return
+        function(*arguments)
 
     # ---- reading outside loops ----
 

@@ -275,6 +275,8 @@ class Client(Attributes):
         info = MQTTMessageInfo((number - 1) % 65535 + 1, sent, number)
         if not connected:
             info.rc = MQTTErrorCode.MQTT_ERR_NO_CONN
+        elif qos == 0 and self.on_publish is not None and self._tells_at_once():
+            self._tell_out(info)
         return info
 
     def _not_published(self, topic: str, rc: MQTTErrorCode) -> MQTTMessageInfo:
