@@ -15,6 +15,7 @@ from conftest import PATIENCE, wait_until
 from test_paho import V1, V2, Story
 
 import tern.paho.client as mqtt
+from tern.paho import publish
 
 
 @pytest.fixture
@@ -157,3 +158,60 @@ def test_in_loops_publish_calls_nothing(broker: Broker, topic: str) -> None:
     client.publish(topic, "x").wait_for_publish(PATIENCE)
     assert order == ["published", "told"]
     client.disconnect()
+
+
+# ---- after disconnect() ----
+
+
+@pytest.mark.parametrize("threaded", [False, True])
+def test_no_message_comes_after_disconnect(broker: Broker, topic: str, threaded: bool) -> None:
+    where: dict[str, Any] = {"hostname": "127.0.0.1", "port": broker.port}
+    publish.multiple([(f"{topic}/{i:02}", str(i), 1, True) for i in range(20)], **where)
+    story = Story(callback_api_version=V2)
+
+    def third(client: Any, _userdata: Any, message: Any) -> None:
+        story.told.append(("message", message.payload))
+        if story.has("message", 3):
+            client.publish(topic[::-1], "x", 1)
+            client.disconnect()
+
+    story.client.on_message = third
+    story.client.on_connect = lambda client, *_: client.subscribe(topic + "/#", 1)
+    story.client.connect("127.0.0.1", broker.port)
+    if threaded:
+        story.client.loop_start()
+        assert wait_until(lambda: story.has("disconnect"))
+        story.client.loop_stop()
+    else:
+        story.client.loop_forever()
+    assert story.of("message") == [(b"0",), (b"1",), (b"2",)] and story.has("publish")
+
+
+@pytest.mark.parametrize("qos", [1, 2])
+def test_a_session_brings_again_what_came_after_disconnect(
+    broker: Broker, topic: str, qos: int
+) -> None:
+    where: dict[str, Any] = {"hostname": "127.0.0.1", "port": broker.port}
+    story = Story(client_id=topic.replace("/", "-"), clean_session=False)
+
+    def third(client: Any, _userdata: Any, message: Any) -> None:
+        story.told.append(("message", message.payload))
+        if story.has("message", 3):
+            client.disconnect()
+
+    client = story.client
+    client.connect("127.0.0.1", broker.port)
+    client.subscribe(topic, qos)
+    assert wait_until(lambda: client.loop(0.1) == 0 and story.has("subscribe"))
+    client.disconnect()
+    publish.multiple([(topic, str(i), qos) for i in range(8)], **where)
+    client.on_message = third
+    client.connect("127.0.0.1", broker.port)
+    client.loop_forever()
+    client.on_message = lambda c, u, message: story.told.append(("message", message.payload))
+    client.connect("127.0.0.1", broker.port)
+    client.loop_start()
+    assert wait_until(lambda: story.has("message", 8))
+    client.disconnect()
+    client.loop_stop()
+    assert story.of("message") == [(str(i).encode(),) for i in range(8)]

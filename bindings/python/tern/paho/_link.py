@@ -36,7 +36,6 @@ class Link(Teller):
 
     def _start_link(self) -> None:
         self._filters: dict[str, int] = {}
-        self._wanted = False  # connect() was called, and disconnect() was not
         self._later = False  # by connect_async(): the first attempt is the loop's
         self._anew = False  # the next connection does not go on with the last one
         self._trying = False  # Tern connects, is connected, or rests

@@ -50,6 +50,7 @@ class Teller(Settings, Callbacks):
         self._start_reading()
 
     def _start_reading(self) -> None:
+        self._wanted = False  # connect() was called, and disconnect() was not
         self._thread: Optional[threading.Thread] = None  # that of loop_start()
         self._looping: Optional[int] = None  # the thread that loop_forever() runs on
         self._core: Optional[Core] = None
@@ -183,6 +184,8 @@ class Teller(Settings, Callbacks):
     # ---- what the core tells ----
 
     def _on_message(self, who: int, message: Message) -> bool:
+        if not self._wanted and message.qos < 2:
+            return False  # after disconnect(): a session that lasts brings it again
         if self._pending or self._telling != threading.get_ident():
             self._tell_later(self._kept_message, self._core, who, message)
             return False
