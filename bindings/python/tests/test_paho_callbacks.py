@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 import pytest
-from broker import Broker, free_port
+from broker import Broker, FakeBroker, free_port
 from conftest import PATIENCE, wait_until
 from test_paho import V1, V2, Story
 
@@ -215,3 +215,37 @@ def test_a_session_brings_again_what_came_after_disconnect(
     client.disconnect()
     client.loop_stop()
     assert story.of("message") == [(str(i).encode(),) for i in range(8)]
+
+
+# ---- a broker that refuses ----
+
+
+@pytest.mark.parametrize(("version", "protocol"), [(V1, 4), (V2, 4), (V1, 5), (V2, 5)])
+def test_disconnect_where_on_connect_tells_of_a_refusal(version: Any, protocol: int) -> None:
+    connack = b"\x20\x03\x00\x87\x00" if protocol == 5 else b"\x20\x02\x00\x05"
+    with FakeBroker(connack) as fake:
+        story, done = Story(callback_api_version=version, protocol=protocol), []
+        told = story.client.on_connect
+        story.client.on_connect = lambda c, *rest: (told(c, *rest), done.append(c.disconnect()))
+        story.client.connect("127.0.0.1", fake.port)
+        assert story.client.loop_forever() == mqtt.MQTT_ERR_SUCCESS
+        assert done == [mqtt.MQTT_ERR_SUCCESS]
+        ((first, *rest),) = story.of("disconnect")
+        assert (rest[0] if version == V2 else first) == 0
+        if protocol == 5:
+            assert story.of("connect")[0][2].isEmpty()
+
+
+def test_sockets_of_refused_attempts(tmp_path: Any) -> None:
+    with Broker(tmp_path, "allow_anonymous false") as broker:
+        client, told = mqtt.Client(V2), []
+        for name in ("pre_connect", "socket_open", "connect", "socket_close", "disconnect"):
+            setattr(client, f"on_{name}", lambda *_, name=name: told.append(name))
+        client.reconnect_delay_set(0, 0.05)
+        client.connect("127.0.0.1", broker.port)
+        client.loop_start()
+        assert wait_until(lambda: told.count("disconnect") >= 3)
+        client.disconnect()
+        client.loop_stop()
+        once = ["pre_connect", "socket_open", "connect", "socket_close", "disconnect"]
+        assert told[:15] == once * 3

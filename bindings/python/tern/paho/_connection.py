@@ -188,8 +188,9 @@ class Connection(Link):
         self._anew = True
         self._reason = 0 if reasoncode is None else int(reasoncode)
         if not self._is_up():
+            rc = MQTTErrorCode.MQTT_ERR_SUCCESS if self._open else MQTTErrorCode.MQTT_ERR_NO_CONN
             self._stop_trying()
-            return MQTTErrorCode.MQTT_ERR_NO_CONN
+            return rc
         self._begin_leaving()
         if not self._served() and not self._in_loop():
             self._finish_leaving()
@@ -367,12 +368,16 @@ class Connection(Link):
         self._told_connack(event, self._connack_properties(event) if self._speaks_5 else None)
 
     def _told_refusal(self, event: Event) -> None:
-        attempts = self._attempts
-        self._told_connack(event, None)
+        attempts, properties = self._attempts, None
+        if self._speaks_5:
+            properties = _add_texts(Properties(PacketTypes.CONNACK), event)
+        self._open_socket()
+        self._told_connack(event, properties)
         if attempts == self._attempts:  # else the callback has reconnected
-            self._rc = MQTTErrorCode.MQTT_ERR_CONN_REFUSED
+            refused, left = MQTTErrorCode.MQTT_ERR_CONN_REFUSED, MQTTErrorCode.MQTT_ERR_SUCCESS
+            self._rc = refused if self._wanted else left
             self._close_socket()
-            self._told_disconnect(MQTTErrorCode.MQTT_ERR_CONN_REFUSED, None, None)
+            self._told_disconnect(self._rc, None, None)
 
     def _told_failure(self, event: Event) -> None:
         self._rc = MQTTErrorCode.MQTT_ERR_CONN_LOST
@@ -428,14 +433,19 @@ class Connection(Link):
                 setattr(properties, name, 0)
         if not self._client_id and self._core is not None:
             properties.AssignedClientIdentifier = self._core.client_id()
-        for name, value in (
-            ("ReasonString", event.reason_string),
-            ("ResponseInformation", event.response_information),
-            ("ServerReference", event.server_reference),
-        ):
-            if value is not None:
-                setattr(properties, name, value)
-        return properties
+        return _add_texts(properties, event)
+
+
+def _add_texts(properties: Properties, event: Event) -> Properties:
+    """The texts of a CONNACK."""
+    for name, value in (
+        ("ReasonString", event.reason_string),
+        ("ResponseInformation", event.response_information),
+        ("ServerReference", event.server_reference),
+    ):
+        if value is not None:
+            setattr(properties, name, value)
+    return properties
 
 
 def _os_error(event: Optional[Event]) -> OSError:
