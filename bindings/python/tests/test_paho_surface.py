@@ -14,7 +14,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from broker import Broker, free_port
+from broker import Broker, FakeBroker, free_port
 from conftest import wait_until
 
 import tern.paho
@@ -289,3 +289,32 @@ def test_wrong_filters_are_errors_where_paho_is_silent() -> None:
 def test_publishing_nothing_is_an_error() -> None:
     with pytest.raises(ValueError, match="empty"):
         publish.multiple([])
+
+
+# ---- the queue ----
+
+
+def test_the_queue_counts_messages_without_an_outcome(broker: Broker, topic: str) -> None:
+    client, told = mqtt.Client(V2), []
+    client.max_queued_messages_set(2)
+    client.on_publish = lambda _client, _userdata, mid, *_: told.append(mid)
+    client.connect("127.0.0.1", broker.port)
+    for _ in range(3):
+        infos = [client.publish(topic, "x", qos) for qos in (1, 2, 1)]
+        assert [int(info.rc) for info in infos] == [0, 0, 15]
+        while infos[1].mid not in told or infos[0].mid not in told:
+            assert client.loop(0.1) == mqtt.MQTT_ERR_SUCCESS
+    client.disconnect()
+
+
+def test_the_queue_does_not_count_qos_0(topic: str) -> None:
+    with FakeBroker() as silent:
+        client = mqtt.Client(V2)
+        client.connect("127.0.0.1", silent.port)
+        client.max_queued_messages_set(1)
+        qos = (0, 1, 1, 0, 0, 1, 0)
+        codes = [int(client.publish(topic, "x", one).rc) for one in qos]
+        assert codes == [0, 0, 15, 0, 0, 15, 0]
+        client.max_queued_messages_set(0)
+        assert [client.publish(topic, "x", 1).rc for _ in range(5)] == [0] * 5
+        client.disconnect()

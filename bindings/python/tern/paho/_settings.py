@@ -181,12 +181,12 @@ class Settings:
         self._inflight, self._stale = inflight, True
 
     def max_queued_messages_set(self, queue_size: int) -> Settings:
-        """Messages that may wait to be sent (default 0: any number)."""
+        """Messages of QoS 1 and 2 that may be without their outcome (default 0: any number)."""
         if not isinstance(queue_size, int):
             raise TypeError("queue_size should be an int")
         if queue_size < 0:
             raise ValueError("Invalid queue size.")
-        self._queued, self._stale = queue_size, True
+        self._queued = queue_size
         return self
 
     # ---- Tern's options ----
@@ -257,7 +257,7 @@ class Settings:
             "inflight_maximum": self._inflight or 65535,
             "maximum_packet_size": LARGEST_PACKET,
             "outbox_bytes": sys.maxsize,
-            "outbox_messages": self._queued,
+            "outbox_messages": 0,
             "ack": "manual" if self._manual_ack else "auto",
             "log_level": LogLevel.DEBUG,  # on_log and enable_logger() may come later
             **self._session(),

@@ -211,7 +211,7 @@ class Teller(Settings, Callbacks):
 
     def _on_delivery(self, first: int, last: int, outcome: int, cause: int, reason: int) -> None:
         if self._sent is not None:
-            self._sent.ended += last - first + 1
+            self._sent.end(first, last)
         done = outcome in GOOD or outcome == c.TERN_OUTCOME_REFUSED
         if self.on_publish is not None and done:
             for number in range(first, last + 1):

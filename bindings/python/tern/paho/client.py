@@ -18,7 +18,7 @@ from typing import Any, Callable, Optional, Union, overload
 from .._apply import make_message
 from .._core import LOG, TokenResult
 from .._ffi import c, held
-from ..errors import OutboxFullError, TernError
+from ..errors import TernError
 from ..requests import Subscribe, subscription
 from . import MalformedPacket, MQTTException
 from ._attributes import Attributes
@@ -266,10 +266,13 @@ class Client(Attributes):
         if not connected and qos == 0:
             return self._not_published(topic, MQTTErrorCode.MQTT_ERR_NO_CONN)
         flags = int(qos) | (c.TERN_RETAIN if retain else 0)
-        try:
-            number = core.publish(topic, payload, flags, to_native(properties))
-        except OutboxFullError:
-            return self._not_published(topic, MQTTErrorCode.MQTT_ERR_QUEUE_SIZE)
+        native = to_native(properties)
+        if self._queued and qos and sent is not None:
+            number = sent.publish_one_of(self._queued, core.publish, topic, payload, flags, native)
+            if number == 0:
+                return self._not_published(topic, MQTTErrorCode.MQTT_ERR_QUEUE_SIZE)
+        else:
+            number = core.publish(topic, payload, flags, native)
         if sent is not None and sent.newest < number:
             sent.newest = number
         info = MQTTMessageInfo((number - 1) % 65535 + 1, sent, number)
