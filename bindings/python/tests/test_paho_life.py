@@ -357,6 +357,20 @@ def test_each_connect_with_a_clean_start_is_one(topic: str) -> None:
     assert [packet[9] for packet in fake.connects] == [2, 2, 2]
 
 
+def test_the_first_connection_of_each_connect_is_clean() -> None:
+    properties = Properties(PacketTypes.CONNECT)
+    properties.SessionExpiryInterval = 60
+    with FakeBroker(b"\x20\x03\x00\x00\x00") as fake:
+        client = mqtt.Client(V2, "id", protocol=mqtt.MQTTv5)
+        for _ in range(2):
+            client.connect("127.0.0.1", fake.port, properties=properties)
+            client.reconnect()
+            client.disconnect()
+            client.reconnect()
+            client.disconnect()
+    assert [packet[9] for packet in fake.connects] == [2, 0, 0] * 2
+
+
 def test_what_waits_survives_disconnect_and_connect(broker: Broker, topic: str) -> None:
     client = mqtt.Client()
     client.connect("127.0.0.1", broker.port)

@@ -110,6 +110,7 @@ class Connection(Link):
         TimeoutError, ssl.SSLError ... A broker that refuses is told to on_connect.
         """
         self._aim(host, port, keepalive, bind_address, bind_port, clean_start, properties)
+        self._first_again = True
         return self.reconnect()
 
     def connect_async(

@@ -78,7 +78,7 @@ class Link(Teller):
     def _core_for_attempt(self) -> Core:
         if self._anew and (self._stale or self._starts_clean()):
             self._drop_core()
-        self._anew = False
+        self._anew = self._first_again = False
         core = self._make_core()
         self._configure(core)
         return core

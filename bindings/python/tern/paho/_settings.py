@@ -39,6 +39,7 @@ class Settings:
         self._client_id = ""
         self._clean_session = True
         self._clean_start: int = MQTT_CLEAN_START_FIRST_ONLY
+        self._first_again = False  # by connect(): clean_start's first connection is the next one
         self._host = ""
         self._port = 1883
         self._keepalive = 60
@@ -219,6 +220,7 @@ class Settings:
         """Whether connect() begins a session that knows nothing of former ones."""
         session = self._session()
         passes = self._clean_start == MQTT_CLEAN_START_FIRST_ONLY and session.get("session_expiry")
+        passes = passes and not self._first_again
         if session["session"] == Session.PERSISTENT:
             return False
         return self._protocol != MQTTProtocolVersion.MQTTv5 or not passes
