@@ -229,7 +229,7 @@ def test_an_error_of_a_setting_does_not_end_the_loop(fickle: FakeBroker, monkeyp
     @client.pre_connect_callback()
     def ask(client: Any, _userdata: Any) -> None:
         asked.append(1)
-        client.username_pw_set(*(None, "password") if len(asked) == 2 else ("user", "password"))
+        client.will_set("no/#/topic" if len(asked) == 2 else "will", "gone")
 
     client.reconnect_delay_set(0, 0.05)
     client.connect("127.0.0.1", fickle.port)

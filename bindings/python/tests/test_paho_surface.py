@@ -21,6 +21,7 @@ import tern.paho
 import tern.paho.client as mqtt
 from tern.paho import publish
 from tern.paho.matcher import MQTTMatcher
+from tern.paho.subscribeoptions import SubscribeOptions
 
 V1, V2 = mqtt.CallbackAPIVersion.VERSION1, mqtt.CallbackAPIVersion.VERSION2
 
@@ -289,6 +290,44 @@ def test_wrong_filters_are_errors_where_paho_is_silent() -> None:
 def test_publishing_nothing_is_an_error() -> None:
     with pytest.raises(ValueError, match="empty"):
         publish.multiple([])
+
+
+@pytest.mark.parametrize("protocol", [mqtt.MQTTv311, mqtt.MQTTv5])
+@pytest.mark.parametrize("wrong", ["a/#/b", "a+", "a/b#", [("a", 0), ("#/a", 1)], "x" * 65536])
+def test_wrong_filters_are_errors_before_there_is_a_connection(protocol: Any, wrong: Any) -> None:
+    with pytest.raises(ValueError):
+        mqtt.Client(V2, protocol=protocol).subscribe(wrong)
+
+
+def test_unsubscribing_from_what_is_no_list() -> None:
+    for wrong in (5, None, {"a"}):
+        with pytest.raises(ValueError):
+            mqtt.Client(V2).unsubscribe(wrong)
+
+
+def test_options_of_subscribe_beside_a_qos(broker: Broker, topic: str) -> None:
+    client, granted = mqtt.Client(V2), []
+    client.on_subscribe = lambda _client, _userdata, _mid, codes, _: granted.extend(codes)
+    client.connect("127.0.0.1", broker.port)
+    assert client.subscribe(topic, 1, options=SubscribeOptions(2))[0] == mqtt.MQTT_ERR_SUCCESS
+    while not granted:
+        assert client.loop(0.1) == mqtt.MQTT_ERR_SUCCESS
+    assert granted == [1]  # MQTT 3.1.1 has no options
+    client.disconnect()
+    for wrong in (SubscribeOptions(2), SubscribeOptions(0)):
+        with pytest.raises(ValueError):
+            mqtt.Client(V2, protocol=mqtt.MQTTv5).subscribe(topic, 1, options=wrong)
+
+
+@pytest.mark.parametrize("protocol", [mqtt.MQTTv311, mqtt.MQTTv5])
+def test_a_password_without_a_user_name_stays_here(protocol: Any) -> None:
+    with FakeBroker(b"\x20\x03\x00\x00\x00" if protocol == 5 else b"\x20\x02\x00\x00") as fake:
+        client = mqtt.Client(V2, "id", protocol=protocol)
+        client.username_pw_set(None, "secret")
+        client.connect("127.0.0.1", fake.port)
+        assert fake.connects[0][9] == 2 and b"secret" not in fake.connects[0]
+        assert client.password == "secret"
+        client.disconnect()
 
 
 # ---- the queue ----

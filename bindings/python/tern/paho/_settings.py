@@ -245,7 +245,7 @@ class Settings:
         return {
             "client_id": self._client_id,
             "username": self._username,
-            "password": self._password,
+            "password": None if self._username is None else self._password,
             "version": Version.V5 if self._protocol == 5 else Version.V311,
             "keep_alive": self._keepalive,
             "connect_timeout": self._connect_timeout,
