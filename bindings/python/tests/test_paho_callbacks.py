@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from broker import Broker, FakeBroker, free_port
 from conftest import PATIENCE, wait_until
-from test_paho import V1, V2, Story
+from story import V1, V2, Story
 
 import tern.paho.client as mqtt
-from tern.paho import publish, subscribe
+from tern.paho import publish
 
 
 @pytest.fixture
@@ -249,14 +249,3 @@ def test_sockets_of_refused_attempts(tmp_path: Any) -> None:
         client.loop_stop()
         once = ["pre_connect", "socket_open", "connect", "socket_close", "disconnect"]
         assert told[:15] == once * 3
-
-
-# ---- helpers ----
-
-
-def test_topics_of_helpers_may_have_a_qos(broker: Broker, topic: str) -> None:
-    where: dict[str, Any] = {"hostname": "127.0.0.1", "port": broker.port}
-    publish.multiple([(topic + "/a", "1", 2, True), (topic + "/b", "2", 2, True)], **where)
-    assert subscribe.simple((topic + "/a", 1), **where).qos == 1
-    both = subscribe.simple([(topic + "/a", 1), (topic + "/b", 2)], msg_count=2, **where)
-    assert sorted((m.payload, m.qos) for m in both) == [(b"1", 1), (b"2", 2)]
