@@ -32,6 +32,42 @@ def test_nobody_listens() -> None:
     assert client.disconnect() == mqtt.MQTT_ERR_NO_CONN
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["mqtt://127.0.0.1", "127.0.0.1:1883", " 127.0.0.1", "no host", "user@host", "a/b", "[::1"],
+)
+def test_what_is_no_host_fails_as_a_look_up(host: str) -> None:
+    client, failures = mqtt.Client(), []
+    with pytest.raises(socket.gaierror):
+        client.connect(host)
+    client.on_connect_fail = lambda *_: failures.append(1)
+    client.reconnect_delay_set(0.01, 0.01)
+    client.connect_async(host)
+    client.loop_start()
+    assert wait_until(lambda: len(failures) >= 3)
+    client.disconnect()
+    client.loop_stop()
+
+
+def test_a_host_that_is_none_after_a_loss(own_broker: Broker) -> None:
+    client, failures = mqtt.Client(), []
+
+    @client.pre_connect_callback()
+    def aim(client: Any, _userdata: Any) -> None:
+        if client.port == 1883:
+            client._host = "no host"
+
+    client.on_disconnect = lambda *_: client.connect_async("127.0.0.1")
+    client.on_connect_fail = lambda *_: failures.append(1)
+    client.reconnect_delay_set(0.01, 0.01)
+    client.connect("127.0.0.1", own_broker.port)
+    client.loop_start()
+    own_broker.stop()
+    assert wait_until(lambda: len(failures) >= 3)
+    client.disconnect()
+    client.loop_stop()
+
+
 def test_a_broker_that_comes_later(tmp_path: Any) -> None:
     broker = Broker(tmp_path)
     broker.port = free_port()

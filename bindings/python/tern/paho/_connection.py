@@ -285,6 +285,8 @@ class Connection(Link):
         if self._is_lost() and not self._stopping:
             try:
                 self._attempt()
+            except OSError:  # of the host, or of functions that were set
+                self._told_connect_fail()
             except Exception as error:  # of settings, or of functions that were set
                 self._raised(error)
 

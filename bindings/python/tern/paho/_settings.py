@@ -6,6 +6,8 @@ SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
 import logging
+import re
+import socket
 import ssl
 import sys
 from collections.abc import Mapping
@@ -22,6 +24,9 @@ from .properties import Properties
 MQTT_CLEAN_START_FIRST_ONLY = 3
 _NEVER = 4e6  # seconds, which are weeks: it is loops that try again
 LARGEST_PACKET = 5 + 268435455  # MQTT has none that is larger
+# What URLs can have as a host: a name, an address of IPv4, or one of IPv6, which has two colons.
+_NAME, _SIX = r"[^\s/@?#:\[\]\\]+", r"[0-9A-Fa-f]*:[0-9A-Fa-f]*:[^\s/@?#\[\]\\]*"
+_HOST = re.compile(rf"{_NAME}|{_SIX}|\[{_SIX}\]")
 Headers = Union[Mapping[str, str], Callable[[dict[str, str]], dict[str, str]]]
 
 
@@ -197,9 +202,9 @@ class Settings:
             return "unix://" + self._host
         secure = self._tls is not None
         if self._transport == "tcp":
-            return f"{'mqtts' if secure else 'mqtt'}://{_bracketed(self._host)}:{self._port}"
+            return f"{'mqtts' if secure else 'mqtt'}://{_named(self._host)}:{self._port}"
         path = self._path if self._path.startswith("/") else "/" + self._path
-        return f"{'wss' if secure else 'ws'}://{_bracketed(self._host)}:{self._port}{path}"
+        return f"{'wss' if secure else 'ws'}://{_named(self._host)}:{self._port}{path}"
 
     def _session(self) -> dict[str, Any]:
         properties = self._connect_properties
@@ -272,6 +277,13 @@ class Settings:
         return dict(self._headers({}) if callable(self._headers) else self._headers)
 
 
+def _named(host: str) -> str:
+    """A host as URLs have it. Raises socket.gaierror, as looking it up would, for what is none."""
+    if not _HOST.fullmatch(host):
+        raise socket.gaierror(socket.EAI_NONAME, f"{host!r} is no host: a name or an address is")
+    return _bracketed(host)
+
+
 def _bracketed(host: str) -> str:
-    """A host as URLs have it."""
+    """An address of IPv6 in brackets."""
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
