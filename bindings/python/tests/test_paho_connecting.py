@@ -101,6 +101,29 @@ def test_connect_async(broker: Broker) -> None:
         late.loop_forever()
 
 
+def test_connect_async_while_connected(broker: Broker, own_broker: Broker) -> None:
+    story, closed = Story(), []
+    client = story.client
+    client.on_socket_close = lambda *_: closed.append(1)
+    client.reconnect_delay_set(0.05, 0.1)
+    client.connect("127.0.0.1", broker.port)
+    client.loop_start()
+    assert wait_until(lambda: story.has("connect"))
+    client.connect_async("127.0.0.1", own_broker.port)
+    assert client.socket() is None and closed == [1]
+    assert wait_until(lambda: story.has("connect", 2))
+    assert client.is_connected() and closed == [1] and not story.has("disconnect")
+    assert own_broker.log().count("New client connected") == 1
+    client.disconnect()
+    client.loop_stop()
+    client.connect("127.0.0.1", broker.port)
+    client.connect_async("127.0.0.1", broker.port)
+    while client.loop(0.1) != mqtt.MQTT_ERR_NO_CONN:
+        assert not client.is_connected()
+    assert client.loop_misc() == mqtt.MQTT_ERR_NO_CONN and not story.has("connect", 3)
+    client.disconnect()
+
+
 def test_loop_start_before_connect(broker: Broker) -> None:
     story = Story()
     story.client.loop_start()

@@ -126,7 +126,10 @@ class Connection(Link):
         """As connect(), but the loop connects: loop_start() or loop_forever()."""
         self._aim(host, port, keepalive, bind_address, bind_port, clean_start, properties)
         self._wanted = self._later = True
+        self._close_socket()  # that of a connection which lasts until then
         self._to_do.set()
+        if self._watch is not None:
+            self._watch.ring()
 
     def _aim(
         self,
@@ -199,7 +202,7 @@ class Connection(Link):
 
     def is_connected(self) -> bool:
         """Whether there is a connection now, that is to stay."""
-        return self._wanted and self._is_up()
+        return self._wanted and not self._later and self._is_up()
 
     def socket(self) -> Optional[Watch]:
         """What an event loop of the program's own waits for, to call loop_read() then; it has a
@@ -367,6 +370,8 @@ class Connection(Link):
     # ---- what the core tells of the connection ----
 
     def _told_connected(self, event: Event) -> None:
+        if self._later:
+            return  # connect_async() has given it up
         self._open_socket()
         self._told_connack(event, self._connack_properties(event) if self._speaks_5 else None)
 

@@ -139,7 +139,8 @@ class Link(Teller):
 
     def _has_socket(self) -> bool:
         """Whether there is a connection, or an attempt at one."""
-        return self._core is not None and self._trying and not self._resting
+        there = self._core is not None and self._trying and not self._resting
+        return there and not self._later
 
     def _is_lost(self) -> bool:
         """Whether it is a loop's turn to connect."""
