@@ -124,6 +124,24 @@ def test_connect_async_while_connected(broker: Broker, own_broker: Broker) -> No
     client.disconnect()
 
 
+def test_what_a_server_says_with_mqtt_5() -> None:
+    agreed = b"\x21\x00\x05\x13\x00\x0a\x11\x00\x00\x00\x14\x24\x01\x25\x00"
+    moved = b"\xe0\x0f\x9d\x0d\x1c\x00\x0ahost.local"
+    connack = bytes([0x20, 3 + len(agreed), 0, 0, len(agreed)]) + agreed
+    with FakeBroker(connack + moved) as fake:
+        story = Story(callback_api_version=V2, client_id="id", protocol=mqtt.MQTTv5)
+        story.client.connect("127.0.0.1", fake.port)
+        while not story.has("disconnect"):
+            story.client.loop(0.1)
+        told = story.of("connect")[0][2].json()
+        assert (told["ReceiveMaximum"], told["SessionExpiryInterval"]) == (5, 20)
+        assert (told["ServerKeepAlive"], story.client.keepalive) == (10, 10)
+        assert (told["MaximumQoS"], told["RetainAvailable"]) == (1, 0)
+        _, reason, properties = story.of("disconnect")[0]
+        assert reason == "Server moved" and properties.json() == {"ServerReference": "host.local"}
+        story.client.disconnect()
+
+
 def test_loop_start_before_connect(broker: Broker) -> None:
     story = Story()
     story.client.loop_start()

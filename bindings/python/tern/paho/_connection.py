@@ -158,6 +158,7 @@ class Connection(Link):
         elif properties is not None:
             raise ValueError("Properties only apply to MQTT V5")
         self._host, self._port, self._keepalive = host, port, keepalive
+        self._server_keepalive = None
         self._bind = (bind_address, bind_port)
         self._anew = True
 
@@ -407,9 +408,8 @@ class Connection(Link):
             if event.reason_code >= 0:
                 reason = ReasonCode.told(PacketTypes.DISCONNECT, event.reason_code)
         properties = None
-        if self._speaks_5 and event.reason_string is not None:
-            properties = Properties(PacketTypes.DISCONNECT)
-            properties.ReasonString = event.reason_string
+        if self._speaks_5 and (event.reason_string, event.server_reference) != (None, None):
+            properties = _add_texts(Properties(PacketTypes.DISCONNECT), event)
         if event.error == 0:  # by disconnect(), whatever is wanted by now
             rc, reason = MQTTErrorCode.MQTT_ERR_SUCCESS, None
         self._told_end_for(rc, reason, properties)
@@ -429,7 +429,11 @@ class Connection(Link):
         properties = Properties(PacketTypes.CONNACK)
         limits = event.limits
         if limits[Limit.KEEP_ALIVE] != self._keepalive:
-            properties.ServerKeepAlive = limits[Limit.KEEP_ALIVE]
+            self._server_keepalive = properties.ServerKeepAlive = limits[Limit.KEEP_ALIVE]
+        if limits[Limit.SESSION_EXPIRY] != self._session_expiry():
+            properties.SessionExpiryInterval = limits[Limit.SESSION_EXPIRY]
+        if limits[Limit.INFLIGHT_MAXIMUM] < (self._inflight or 65535):
+            properties.ReceiveMaximum = limits[Limit.INFLIGHT_MAXIMUM]
         if limits[Limit.TOPIC_ALIAS_MAXIMUM]:
             properties.TopicAliasMaximum = limits[Limit.TOPIC_ALIAS_MAXIMUM]
         if limits[Limit.MAXIMUM_PACKET_SIZE] != 0xFFFFFFFF:
@@ -445,7 +449,7 @@ class Connection(Link):
 
 
 def _add_texts(properties: Properties, event: Event) -> Properties:
-    """The texts of a CONNACK."""
+    """The texts of a CONNACK or DISCONNECT."""
     for name, value in (
         ("ReasonString", event.reason_string),
         ("ResponseInformation", event.response_information),

@@ -48,6 +48,7 @@ class Settings:
         self._host = ""
         self._port = 1883
         self._keepalive = 60
+        self._server_keepalive: Optional[int] = None  # what the server wants instead
         self._bind = ("", 0)
         self._connect_timeout = 5.0
         self._connect_properties: Optional[Properties] = None
@@ -206,9 +207,12 @@ class Settings:
         path = self._path if self._path.startswith("/") else "/" + self._path
         return f"{'wss' if secure else 'ws'}://{_named(self._host)}:{self._port}{path}"
 
-    def _session(self) -> dict[str, Any]:
+    def _session_expiry(self) -> int:
         properties = self._connect_properties
-        expiry = 0 if properties is None else getattr(properties, "SessionExpiryInterval", 0)
+        return 0 if properties is None else getattr(properties, "SessionExpiryInterval", 0)
+
+    def _session(self) -> dict[str, Any]:
+        expiry = self._session_expiry()
         if self._protocol != MQTTProtocolVersion.MQTTv5:
             if self._clean_session:
                 return {"session": Session.PROCESS}
