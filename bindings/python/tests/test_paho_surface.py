@@ -15,7 +15,7 @@ from unittest import mock
 
 import pytest
 from broker import Broker, FakeBroker, free_port
-from conftest import wait_until
+from conftest import PATIENCE, wait_until
 
 import tern.paho
 import tern.paho.client as mqtt
@@ -331,6 +331,17 @@ def test_a_password_without_a_user_name_stays_here(protocol: Any) -> None:
 
 
 # ---- the queue ----
+
+
+@pytest.mark.parametrize("most", [0, 65536, 1_000_000])
+def test_more_in_flight_than_mqtt_can_have(broker: Broker, topic: str, most: int) -> None:
+    client = mqtt.Client(V2)
+    client.max_inflight_messages_set(most)
+    client.connect("127.0.0.1", broker.port)
+    info = client.publish(topic, "x", 1)
+    info.wait_for_publish(PATIENCE)
+    assert info.is_published() and client.max_inflight_messages == most
+    client.disconnect()
 
 
 def test_the_queue_counts_messages_without_an_outcome(broker: Broker, topic: str) -> None:

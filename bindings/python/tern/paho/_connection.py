@@ -432,7 +432,7 @@ class Connection(Link):
             self._server_keepalive = properties.ServerKeepAlive = limits[Limit.KEEP_ALIVE]
         if limits[Limit.SESSION_EXPIRY] != self._session_expiry():
             properties.SessionExpiryInterval = limits[Limit.SESSION_EXPIRY]
-        if limits[Limit.INFLIGHT_MAXIMUM] < (self._inflight or 65535):
+        if limits[Limit.INFLIGHT_MAXIMUM] < self._inflight_maximum():
             properties.ReceiveMaximum = limits[Limit.INFLIGHT_MAXIMUM]
         if limits[Limit.TOPIC_ALIAS_MAXIMUM]:
             properties.TopicAliasMaximum = limits[Limit.TOPIC_ALIAS_MAXIMUM]

@@ -182,8 +182,9 @@ class Settings:
     # ---- sizes ----
 
     def max_inflight_messages_set(self, inflight: int) -> None:
-        """Messages of QoS 1 and 2 that may be on their way at once (default 20; 0: 65,535)."""
-        if not 0 <= inflight <= 65535:
+        """Messages of QoS 1 and 2 that may be on their way at once (default 20; 0 and numbers
+        beyond it: 65,535)."""
+        if inflight < 0:
             raise ValueError("Invalid inflight.")
         self._inflight, self._stale = inflight, True
 
@@ -250,6 +251,9 @@ class Settings:
             raise ValueError("AuthenticationMethod: Tern has no enhanced authentication yet")
         return {names[name]: value for name, value in asked.items() if name in names}
 
+    def _inflight_maximum(self) -> int:
+        return min(self._inflight, 65535) or 65535
+
     def _options(self) -> dict[str, Any]:
         return {
             "client_id": self._client_id,
@@ -265,7 +269,7 @@ class Settings:
             "tls": self._tls,
             "proxy": self._proxy,
             "local_address": self._bind[0] or None,
-            "inflight_maximum": self._inflight or 65535,
+            "inflight_maximum": self._inflight_maximum(),
             "maximum_packet_size": LARGEST_PACKET,
             "outbox_bytes": sys.maxsize,
             "outbox_messages": 0,
