@@ -1,4 +1,4 @@
-"""The life of a tern.paho client: connecting, losing, leaving, forking; as paho-mqtt has it.
+"""The life of a tern.paho client: connecting, losing, leaving; as paho-mqtt has it.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
-import subprocess
 import sys
 import threading
 import time
@@ -18,7 +17,7 @@ from typing import Any
 import pytest
 from broker import Broker, FakeBroker, free_port
 from conftest import PATIENCE, wait_until
-from test_paho import V2, Story
+from story import V2, Story
 
 import tern.paho.client as mqtt
 from tern.paho.packettypes import PacketTypes
@@ -229,7 +228,7 @@ def test_an_error_of_a_setting_does_not_end_the_loop(fickle: FakeBroker, monkeyp
     @client.pre_connect_callback()
     def ask(client: Any, _userdata: Any) -> None:
         asked.append(1)
-        client.username_pw_set(*(None, "password") if len(asked) == 2 else ("user", "password"))
+        client.will_set("no/#/topic" if len(asked) == 2 else "will", "gone")
 
     client.reconnect_delay_set(0, 0.05)
     client.connect("127.0.0.1", fickle.port)
@@ -357,6 +356,20 @@ def test_each_connect_with_a_clean_start_is_one(topic: str) -> None:
     assert [packet[9] for packet in fake.connects] == [2, 2, 2]
 
 
+def test_the_first_connection_of_each_connect_is_clean() -> None:
+    properties = Properties(PacketTypes.CONNECT)
+    properties.SessionExpiryInterval = 60
+    with FakeBroker(b"\x20\x03\x00\x00\x00") as fake:
+        client = mqtt.Client(V2, "id", protocol=mqtt.MQTTv5)
+        for _ in range(2):
+            client.connect("127.0.0.1", fake.port, properties=properties)
+            client.reconnect()
+            client.disconnect()
+            client.reconnect()
+            client.disconnect()
+    assert [packet[9] for packet in fake.connects] == [2, 0, 0] * 2
+
+
 def test_what_waits_survives_disconnect_and_connect(broker: Broker, topic: str) -> None:
     client = mqtt.Client()
     client.connect("127.0.0.1", broker.port)
@@ -394,57 +407,3 @@ def test_loop_forever_after_loop_stop(broker: Broker) -> None:
     client.connect("127.0.0.1", broker.port)
     client.loop_forever()
     assert len(times) == 2
-
-
-# ---- forking ----
-
-FORKING = """
-import os, sys, threading
-import tern.paho.client as mqtt
-
-def child(client):
-    got, done = [], threading.Event()
-    client.on_message = lambda c, u, m: (got.append(m.payload), done.set())
-    client.on_connect = lambda c, *_: c.subscribe(topic, 1)
-    client.on_subscribe = lambda c, *_: c.publish(topic, "child", 1)
-    client.connect("127.0.0.1", port)
-    client.loop_start()
-    assert done.wait(20) and got == [b"child"], got
-    client.disconnect()
-    client.loop_stop()
-
-port, topic, how = int(sys.argv[1]), sys.argv[2], sys.argv[3]
-client = mqtt.Client()
-if how == "filters":
-    client.message_callback_add("elsewhere", print)
-elif how == "publish":
-    client.publish("elsewhere", "early", 1)
-else:
-    client.connect("127.0.0.1", port)
-    client.loop_start()
-if how == "used":
-    client.disconnect()
-    client.loop_stop()
-if os.fork() == 0:
-    try:
-        child(client)
-    except BaseException:
-        import traceback
-        traceback.print_exc()
-        os._exit(1)
-    os._exit(0)
-assert os.wait()[1] == 0
-if how == "connected":
-    client.publish("elsewhere", "parent", 1).wait_for_publish(20)
-    assert client.is_connected()
-    client.disconnect()
-    client.loop_stop()
-print("done")
-"""
-
-
-@pytest.mark.parametrize("how", ["filters", "publish", "used", "connected"])
-def test_a_client_that_was_made_before_a_fork(broker: Broker, topic: str, how: str) -> None:
-    command = [sys.executable, "-c", FORKING, str(broker.port), topic, how]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.stdout == "done\n", done.stderr

@@ -14,13 +14,14 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from broker import Broker, free_port
-from conftest import wait_until
+from broker import Broker, FakeBroker, free_port
+from conftest import PATIENCE, wait_until
 
 import tern.paho
 import tern.paho.client as mqtt
 from tern.paho import publish
 from tern.paho.matcher import MQTTMatcher
+from tern.paho.subscribeoptions import SubscribeOptions
 
 V1, V2 = mqtt.CallbackAPIVersion.VERSION1, mqtt.CallbackAPIVersion.VERSION2
 
@@ -289,3 +290,81 @@ def test_wrong_filters_are_errors_where_paho_is_silent() -> None:
 def test_publishing_nothing_is_an_error() -> None:
     with pytest.raises(ValueError, match="empty"):
         publish.multiple([])
+
+
+@pytest.mark.parametrize("protocol", [mqtt.MQTTv311, mqtt.MQTTv5])
+@pytest.mark.parametrize("wrong", ["a/#/b", "a+", "a/b#", [("a", 0), ("#/a", 1)], "x" * 65536])
+def test_wrong_filters_are_errors_before_there_is_a_connection(protocol: Any, wrong: Any) -> None:
+    with pytest.raises(ValueError):
+        mqtt.Client(V2, protocol=protocol).subscribe(wrong)
+
+
+def test_unsubscribing_from_what_is_no_list() -> None:
+    for wrong in (5, None, {"a"}):
+        with pytest.raises(ValueError):
+            mqtt.Client(V2).unsubscribe(wrong)
+
+
+def test_options_of_subscribe_beside_a_qos(broker: Broker, topic: str) -> None:
+    client, granted = mqtt.Client(V2), []
+    client.on_subscribe = lambda _client, _userdata, _mid, codes, _: granted.extend(codes)
+    client.connect("127.0.0.1", broker.port)
+    assert client.subscribe(topic, 1, options=SubscribeOptions(2))[0] == mqtt.MQTT_ERR_SUCCESS
+    while not granted:
+        assert client.loop(0.1) == mqtt.MQTT_ERR_SUCCESS
+    assert granted == [1]  # MQTT 3.1.1 has no options
+    client.disconnect()
+    for wrong in (SubscribeOptions(2), SubscribeOptions(0)):
+        with pytest.raises(ValueError):
+            mqtt.Client(V2, protocol=mqtt.MQTTv5).subscribe(topic, 1, options=wrong)
+
+
+@pytest.mark.parametrize("protocol", [mqtt.MQTTv311, mqtt.MQTTv5])
+def test_a_password_without_a_user_name_stays_here(protocol: Any) -> None:
+    with FakeBroker(b"\x20\x03\x00\x00\x00" if protocol == 5 else b"\x20\x02\x00\x00") as fake:
+        client = mqtt.Client(V2, "id", protocol=protocol)
+        client.username_pw_set(None, "secret")
+        client.connect("127.0.0.1", fake.port)
+        assert fake.connects[0][9] == 2 and b"secret" not in fake.connects[0]
+        assert client.password == "secret"
+        client.disconnect()
+
+
+# ---- the queue ----
+
+
+@pytest.mark.parametrize("most", [0, 65536, 1_000_000])
+def test_more_in_flight_than_mqtt_can_have(broker: Broker, topic: str, most: int) -> None:
+    client = mqtt.Client(V2)
+    client.max_inflight_messages_set(most)
+    client.connect("127.0.0.1", broker.port)
+    info = client.publish(topic, "x", 1)
+    info.wait_for_publish(PATIENCE)
+    assert info.is_published() and client.max_inflight_messages == most
+    client.disconnect()
+
+
+def test_the_queue_counts_messages_without_an_outcome(broker: Broker, topic: str) -> None:
+    client, told = mqtt.Client(V2), []
+    client.max_queued_messages_set(2)
+    client.on_publish = lambda _client, _userdata, mid, *_: told.append(mid)
+    client.connect("127.0.0.1", broker.port)
+    for _ in range(3):
+        infos = [client.publish(topic, "x", qos) for qos in (1, 2, 1)]
+        assert [int(info.rc) for info in infos] == [0, 0, 15]
+        while infos[1].mid not in told or infos[0].mid not in told:
+            assert client.loop(0.1) == mqtt.MQTT_ERR_SUCCESS
+    client.disconnect()
+
+
+def test_the_queue_does_not_count_qos_0(topic: str) -> None:
+    with FakeBroker() as silent:
+        client = mqtt.Client(V2)
+        client.connect("127.0.0.1", silent.port)
+        client.max_queued_messages_set(1)
+        qos = (0, 1, 1, 0, 0, 1, 0)
+        codes = [int(client.publish(topic, "x", one).rc) for one in qos]
+        assert codes == [0, 0, 15, 0, 0, 15, 0]
+        client.max_queued_messages_set(0)
+        assert [client.publish(topic, "x", 1).rc for _ in range(5)] == [0] * 5
+        client.disconnect()

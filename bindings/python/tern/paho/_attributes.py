@@ -43,13 +43,13 @@ class Attributes(Connection):
 
     @property
     def keepalive(self) -> int:
-        """Seconds."""
-        return self._keepalive
+        """Seconds: the server's, where it has said so."""
+        return self._keepalive if self._server_keepalive is None else self._server_keepalive
 
     @keepalive.setter
     def keepalive(self, value: int) -> None:
         self._change("keepalive", value >= 0)
-        self._keepalive = value
+        self._keepalive, self._server_keepalive = value, None
 
     @property
     def transport(self) -> str:

@@ -110,6 +110,7 @@ class Connection(Link):
         TimeoutError, ssl.SSLError ... A broker that refuses is told to on_connect.
         """
         self._aim(host, port, keepalive, bind_address, bind_port, clean_start, properties)
+        self._first_again = True
         return self.reconnect()
 
     def connect_async(
@@ -125,7 +126,10 @@ class Connection(Link):
         """As connect(), but the loop connects: loop_start() or loop_forever()."""
         self._aim(host, port, keepalive, bind_address, bind_port, clean_start, properties)
         self._wanted = self._later = True
+        self._close_socket()  # that of a connection which lasts until then
         self._to_do.set()
+        if self._watch is not None:
+            self._watch.ring()
 
     def _aim(
         self,
@@ -154,6 +158,7 @@ class Connection(Link):
         elif properties is not None:
             raise ValueError("Properties only apply to MQTT V5")
         self._host, self._port, self._keepalive = host, port, keepalive
+        self._server_keepalive = None
         self._bind = (bind_address, bind_port)
         self._anew = True
 
@@ -188,8 +193,9 @@ class Connection(Link):
         self._anew = True
         self._reason = 0 if reasoncode is None else int(reasoncode)
         if not self._is_up():
+            rc = MQTTErrorCode.MQTT_ERR_SUCCESS if self._open else MQTTErrorCode.MQTT_ERR_NO_CONN
             self._stop_trying()
-            return MQTTErrorCode.MQTT_ERR_NO_CONN
+            return rc
         self._begin_leaving()
         if not self._served() and not self._in_loop():
             self._finish_leaving()
@@ -197,7 +203,7 @@ class Connection(Link):
 
     def is_connected(self) -> bool:
         """Whether there is a connection now, that is to stay."""
-        return self._wanted and self._is_up()
+        return self._wanted and not self._later and self._is_up()
 
     def socket(self) -> Optional[Watch]:
         """What an event loop of the program's own waits for, to call loop_read() then; it has a
@@ -271,7 +277,7 @@ class Connection(Link):
                 self.reconnect()
                 return
             except OSError:
-                self._call(self.on_connect_fail)
+                self._told_connect_fail()
                 if not again:
                     raise
             self._pause()
@@ -283,6 +289,8 @@ class Connection(Link):
         if self._is_lost() and not self._stopping:
             try:
                 self._attempt()
+            except OSError:  # of the host, or of functions that were set
+                self._told_connect_fail()
             except Exception as error:  # of settings, or of functions that were set
                 self._raised(error)
 
@@ -356,30 +364,42 @@ class Connection(Link):
         if rc in (c.TERN_E_CLOSED, c.TERN_E_FORKED) and core is self._core:
             raise ClosedError(c.TERN_E_CLOSED)
         self._leave_in_time()
-        error, self._error = self._error, None
-        if error is not None:
-            raise error
+        self._raise_kept()
         told, self._rc = self._rc, MQTTErrorCode.MQTT_ERR_SUCCESS
         return told
 
     # ---- what the core tells of the connection ----
 
     def _told_connected(self, event: Event) -> None:
+        if self._later:
+            return  # connect_async() has given it up
         self._open_socket()
         self._told_connack(event, self._connack_properties(event) if self._speaks_5 else None)
 
     def _told_refusal(self, event: Event) -> None:
-        attempts = self._attempts
-        self._told_connack(event, None)
+        attempts, properties = self._attempts, None
+        if self._speaks_5:
+            properties = _add_texts(Properties(PacketTypes.CONNACK), event)
+        self._open_socket()
+        self._told_connack(event, properties)
         if attempts == self._attempts:  # else the callback has reconnected
-            self._rc = MQTTErrorCode.MQTT_ERR_CONN_REFUSED
+            refused, left = MQTTErrorCode.MQTT_ERR_CONN_REFUSED, MQTTErrorCode.MQTT_ERR_SUCCESS
+            self._rc = refused if self._wanted else left
             self._close_socket()
-            self._told_disconnect(MQTTErrorCode.MQTT_ERR_CONN_REFUSED, None, None)
+            self._told_disconnect(self._rc, None, None)
 
     def _told_failure(self, event: Event) -> None:
         self._rc = MQTTErrorCode.MQTT_ERR_CONN_LOST
         self._close_socket()
-        self._call(self.on_connect_fail)
+        self._told_connect_fail()
+
+    def _told_connect_fail(self) -> None:
+        """What it raises ends no loop, as in paho-mqtt: the loop raises the attempt's own error."""
+        if self.on_connect_fail is not None:
+            try:
+                self.on_connect_fail(self, self._userdata)
+            except Exception as error:
+                self._raised(error, ends=False)
 
     def _told_end(self, event: Event) -> None:
         rc, reason = MQTTErrorCode.MQTT_ERR_SUCCESS, None
@@ -388,9 +408,8 @@ class Connection(Link):
             if event.reason_code >= 0:
                 reason = ReasonCode.told(PacketTypes.DISCONNECT, event.reason_code)
         properties = None
-        if self._speaks_5 and event.reason_string is not None:
-            properties = Properties(PacketTypes.DISCONNECT)
-            properties.ReasonString = event.reason_string
+        if self._speaks_5 and (event.reason_string, event.server_reference) != (None, None):
+            properties = _add_texts(Properties(PacketTypes.DISCONNECT), event)
         if event.error == 0:  # by disconnect(), whatever is wanted by now
             rc, reason = MQTTErrorCode.MQTT_ERR_SUCCESS, None
         self._told_end_for(rc, reason, properties)
@@ -410,7 +429,11 @@ class Connection(Link):
         properties = Properties(PacketTypes.CONNACK)
         limits = event.limits
         if limits[Limit.KEEP_ALIVE] != self._keepalive:
-            properties.ServerKeepAlive = limits[Limit.KEEP_ALIVE]
+            self._server_keepalive = properties.ServerKeepAlive = limits[Limit.KEEP_ALIVE]
+        if limits[Limit.SESSION_EXPIRY] != self._session_expiry():
+            properties.SessionExpiryInterval = limits[Limit.SESSION_EXPIRY]
+        if limits[Limit.INFLIGHT_MAXIMUM] < self._inflight_maximum():
+            properties.ReceiveMaximum = limits[Limit.INFLIGHT_MAXIMUM]
         if limits[Limit.TOPIC_ALIAS_MAXIMUM]:
             properties.TopicAliasMaximum = limits[Limit.TOPIC_ALIAS_MAXIMUM]
         if limits[Limit.MAXIMUM_PACKET_SIZE] != 0xFFFFFFFF:
@@ -422,14 +445,19 @@ class Connection(Link):
                 setattr(properties, name, 0)
         if not self._client_id and self._core is not None:
             properties.AssignedClientIdentifier = self._core.client_id()
-        for name, value in (
-            ("ReasonString", event.reason_string),
-            ("ResponseInformation", event.response_information),
-            ("ServerReference", event.server_reference),
-        ):
-            if value is not None:
-                setattr(properties, name, value)
-        return properties
+        return _add_texts(properties, event)
+
+
+def _add_texts(properties: Properties, event: Event) -> Properties:
+    """The texts of a CONNACK or DISCONNECT."""
+    for name, value in (
+        ("ReasonString", event.reason_string),
+        ("ResponseInformation", event.response_information),
+        ("ServerReference", event.server_reference),
+    ):
+        if value is not None:
+            setattr(properties, name, value)
+    return properties
 
 
 def _os_error(event: Optional[Event]) -> OSError:

@@ -36,7 +36,6 @@ class Link(Teller):
 
     def _start_link(self) -> None:
         self._filters: dict[str, int] = {}
-        self._wanted = False  # connect() was called, and disconnect() was not
         self._later = False  # by connect_async(): the first attempt is the loop's
         self._anew = False  # the next connection does not go on with the last one
         self._trying = False  # Tern connects, is connected, or rests
@@ -79,7 +78,7 @@ class Link(Teller):
     def _core_for_attempt(self) -> Core:
         if self._anew and (self._stale or self._starts_clean()):
             self._drop_core()
-        self._anew = False
+        self._anew = self._first_again = False
         core = self._make_core()
         self._configure(core)
         return core
@@ -140,7 +139,8 @@ class Link(Teller):
 
     def _has_socket(self) -> bool:
         """Whether there is a connection, or an attempt at one."""
-        return self._core is not None and self._trying and not self._resting
+        there = self._core is not None and self._trying and not self._resting
+        return there and not self._later
 
     def _is_lost(self) -> bool:
         """Whether it is a loop's turn to connect."""
@@ -202,6 +202,7 @@ class Link(Teller):
                 self._tell_pending(messages=False)
             finally:
                 self._lock.release()
+        self._raise_kept()
 
     def _goes_on(self) -> bool:
         core = self._core

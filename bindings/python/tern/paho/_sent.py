@@ -5,8 +5,9 @@ SPDX-License-Identifier: Apache-2.0
 
 from __future__ import annotations
 
+import threading
 import weakref
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from .._core import Core, Gate
 from .._ffi import c
@@ -26,6 +27,24 @@ class Sent:
         """The last message that was published."""
         self.ended = 0
         """How many messages have their outcome."""
+        self._counted: set[int] = set()  # those that a limit counts, and that have none yet
+        self._lock = threading.RLock()  # signal handlers publish too
+
+    def publish_one_of(self, most: int, publish: Callable[..., int], *arguments: Any) -> int:
+        """Publishes, unless there are so many already that have no outcome: then it returns 0."""
+        with self._lock:
+            if len(self._counted) >= most:
+                return 0
+            number = publish(*arguments)
+            self._counted.add(number)
+            return number
+
+    def end(self, first: int, last: int) -> None:
+        """Messages have their outcome."""
+        self.ended += last - first + 1
+        with self._lock:
+            if self._counted:
+                self._counted.difference_update(range(first, last + 1))
 
     @property
     def waits(self) -> bool:

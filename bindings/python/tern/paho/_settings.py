@@ -6,6 +6,8 @@ SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
 import logging
+import re
+import socket
 import ssl
 import sys
 from collections.abc import Mapping
@@ -22,6 +24,9 @@ from .properties import Properties
 MQTT_CLEAN_START_FIRST_ONLY = 3
 _NEVER = 4e6  # seconds, which are weeks: it is loops that try again
 LARGEST_PACKET = 5 + 268435455  # MQTT has none that is larger
+# What URLs can have as a host: a name, an address of IPv4, or one of IPv6, which has two colons.
+_NAME, _SIX = r"[^\s/@?#:\[\]\\]+", r"[0-9A-Fa-f]*:[0-9A-Fa-f]*:[^\s/@?#\[\]\\]*"
+_HOST = re.compile(rf"{_NAME}|{_SIX}|\[{_SIX}\]")
 Headers = Union[Mapping[str, str], Callable[[dict[str, str]], dict[str, str]]]
 
 
@@ -39,9 +44,11 @@ class Settings:
         self._client_id = ""
         self._clean_session = True
         self._clean_start: int = MQTT_CLEAN_START_FIRST_ONLY
+        self._first_again = False  # by connect(): clean_start's first connection is the next one
         self._host = ""
         self._port = 1883
         self._keepalive = 60
+        self._server_keepalive: Optional[int] = None  # what the server wants instead
         self._bind = ("", 0)
         self._connect_timeout = 5.0
         self._connect_properties: Optional[Properties] = None
@@ -175,18 +182,19 @@ class Settings:
     # ---- sizes ----
 
     def max_inflight_messages_set(self, inflight: int) -> None:
-        """Messages of QoS 1 and 2 that may be on their way at once (default 20; 0: 65,535)."""
-        if not 0 <= inflight <= 65535:
+        """Messages of QoS 1 and 2 that may be on their way at once (default 20; 0 and numbers
+        beyond it: 65,535)."""
+        if inflight < 0:
             raise ValueError("Invalid inflight.")
         self._inflight, self._stale = inflight, True
 
     def max_queued_messages_set(self, queue_size: int) -> Settings:
-        """Messages that may wait to be sent (default 0: any number)."""
+        """Messages of QoS 1 and 2 that may be without their outcome (default 0: any number)."""
         if not isinstance(queue_size, int):
             raise TypeError("queue_size should be an int")
         if queue_size < 0:
             raise ValueError("Invalid queue size.")
-        self._queued, self._stale = queue_size, True
+        self._queued = queue_size
         return self
 
     # ---- Tern's options ----
@@ -196,13 +204,16 @@ class Settings:
             return "unix://" + self._host
         secure = self._tls is not None
         if self._transport == "tcp":
-            return f"{'mqtts' if secure else 'mqtt'}://{_bracketed(self._host)}:{self._port}"
+            return f"{'mqtts' if secure else 'mqtt'}://{_named(self._host)}:{self._port}"
         path = self._path if self._path.startswith("/") else "/" + self._path
-        return f"{'wss' if secure else 'ws'}://{_bracketed(self._host)}:{self._port}{path}"
+        return f"{'wss' if secure else 'ws'}://{_named(self._host)}:{self._port}{path}"
+
+    def _session_expiry(self) -> int:
+        properties = self._connect_properties
+        return 0 if properties is None else getattr(properties, "SessionExpiryInterval", 0)
 
     def _session(self) -> dict[str, Any]:
-        properties = self._connect_properties
-        expiry = 0 if properties is None else getattr(properties, "SessionExpiryInterval", 0)
+        expiry = self._session_expiry()
         if self._protocol != MQTTProtocolVersion.MQTTv5:
             if self._clean_session:
                 return {"session": Session.PROCESS}
@@ -219,6 +230,7 @@ class Settings:
         """Whether connect() begins a session that knows nothing of former ones."""
         session = self._session()
         passes = self._clean_start == MQTT_CLEAN_START_FIRST_ONLY and session.get("session_expiry")
+        passes = passes and not self._first_again
         if session["session"] == Session.PERSISTENT:
             return False
         return self._protocol != MQTTProtocolVersion.MQTTv5 or not passes
@@ -239,11 +251,14 @@ class Settings:
             raise ValueError("AuthenticationMethod: Tern has no enhanced authentication yet")
         return {names[name]: value for name, value in asked.items() if name in names}
 
+    def _inflight_maximum(self) -> int:
+        return min(self._inflight, 65535) or 65535
+
     def _options(self) -> dict[str, Any]:
         return {
             "client_id": self._client_id,
             "username": self._username,
-            "password": self._password,
+            "password": None if self._username is None else self._password,
             "version": Version.V5 if self._protocol == 5 else Version.V311,
             "keep_alive": self._keepalive,
             "connect_timeout": self._connect_timeout,
@@ -254,10 +269,10 @@ class Settings:
             "tls": self._tls,
             "proxy": self._proxy,
             "local_address": self._bind[0] or None,
-            "inflight_maximum": self._inflight or 65535,
+            "inflight_maximum": self._inflight_maximum(),
             "maximum_packet_size": LARGEST_PACKET,
             "outbox_bytes": sys.maxsize,
-            "outbox_messages": self._queued,
+            "outbox_messages": 0,
             "ack": "manual" if self._manual_ack else "auto",
             "log_level": LogLevel.DEBUG,  # on_log and enable_logger() may come later
             **self._session(),
@@ -270,6 +285,13 @@ class Settings:
         return dict(self._headers({}) if callable(self._headers) else self._headers)
 
 
+def _named(host: str) -> str:
+    """A host as URLs have it. Raises socket.gaierror, as looking it up would, for what is none."""
+    if not _HOST.fullmatch(host):
+        raise socket.gaierror(socket.EAI_NONAME, f"{host!r} is no host: a name or an address is")
+    return _bracketed(host)
+
+
 def _bracketed(host: str) -> str:
-    """A host as URLs have it."""
+    """An address of IPv6 in brackets."""
     return f"[{host}]" if ":" in host and not host.startswith("[") else host

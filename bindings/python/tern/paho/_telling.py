@@ -5,6 +5,7 @@ SPDX-License-Identifier: Apache-2.0
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -17,12 +18,13 @@ from ..event import Event
 from ..message import Message
 from ..outcomes import GOOD
 from ._callbacks import Callbacks
-from ._message import Received, mid_of
+from ._message import MQTTMessageInfo, Received, mid_of
 from ._sent import Sent
 from ._settings import Settings
 from ._watch import Watch
 from .enums import CallbackAPIVersion, LogLevel, MQTTProtocolVersion
 
+_SOON = 0.5  # seconds that publish() gives a message of QoS 0 to get out, without a loop
 _LEVELS = {
     logging.ERROR: LogLevel.MQTT_LOG_ERR,
     logging.WARNING: LogLevel.MQTT_LOG_WARNING,
@@ -48,6 +50,7 @@ class Teller(Settings, Callbacks):
         self._start_reading()
 
     def _start_reading(self) -> None:
+        self._wanted = False  # connect() was called, and disconnect() was not
         self._thread: Optional[threading.Thread] = None  # that of loop_start()
         self._looping: Optional[int] = None  # the thread that loop_forever() runs on
         self._core: Optional[Core] = None
@@ -94,16 +97,45 @@ class Teller(Settings, Callbacks):
             self._telling = outer
             self._pending.extendleft(reversed(kept))
 
-    def _raised(self, error: BaseException) -> None:
+    def _raised(self, error: BaseException, ends: bool = True) -> None:
+        """Logs what a callback raised, and gives it to who is to see it; `ends`: to the loop too."""
+        self._on_log(logging.ERROR, f"a callback raised {error!r}")
+        if self.suppress_exceptions and isinstance(error, Exception):
+            return
         if self._thread is threading.current_thread():
             report(error, "a callback of tern.paho.client.Client")
-        elif not self.suppress_exceptions and self._in_loop():
+        elif ends and self._in_loop():
             self._error = self._error or error
-        elif not self.suppress_exceptions:
+        elif ends:
+            raise error
+
+    def _raise_kept(self) -> None:
+        """Raises what a callback has raised meanwhile."""
+        error, self._error = self._error, None
+        if error is not None:
             raise error
 
     def _leave_in_time(self) -> None:
         raise NotImplementedError
+
+    def _tells_at_once(self) -> bool:
+        """Whether publish() itself calls on_publish for QoS 0, since no loop is there to do it."""
+        alone = not self._served() and self._telling is None
+        return alone and self.on_socket_register_write is None  # else the loop is the program's
+
+    def _tell_out(self, info: MQTTMessageInfo) -> None:
+        """Calls on_publish when a message of QoS 0 is out; where that takes long a loop may."""
+        info.wait_for_publish(_SOON)
+        with self._lock:
+            kept = self._pending
+            for place in range(len(kept) - 1, -1, -1):
+                function, arguments = kept[place]
+                if function == self._told_publish and arguments[0] == info.mid:
+                    del kept[place]
+                    break
+            else:
+                return
+        function(*arguments)
 
     # ---- reading outside loops ----
 
@@ -152,6 +184,8 @@ class Teller(Settings, Callbacks):
     # ---- what the core tells ----
 
     def _on_message(self, who: int, message: Message) -> bool:
+        if not self._wanted and message.qos < 2:
+            return False  # after disconnect(): a session that lasts brings it again
         if self._pending or self._telling != threading.get_ident():
             self._tell_later(self._kept_message, self._core, who, message)
             return False
@@ -159,6 +193,8 @@ class Teller(Settings, Callbacks):
         return True
 
     def _kept_message(self, core: Optional[Core], who: int, message: Message) -> None:
+        if not self._wanted and message.qos < 2:
+            return  # but QoS 2 is told: nobody sends it again
         self._message(who, message)
         if core is not None:
             core.acknowledge(message)
@@ -175,7 +211,7 @@ class Teller(Settings, Callbacks):
 
     def _on_delivery(self, first: int, last: int, outcome: int, cause: int, reason: int) -> None:
         if self._sent is not None:
-            self._sent.ended += last - first + 1
+            self._sent.end(first, last)
         done = outcome in GOOD or outcome == c.TERN_OUTCOME_REFUSED
         if self.on_publish is not None and done:
             for number in range(first, last + 1):
@@ -184,9 +220,14 @@ class Teller(Settings, Callbacks):
     def _on_log(self, level: int, text: str) -> None:
         if self.on_log is not None:
             number = _LEVELS.get(level, LogLevel.MQTT_LOG_DEBUG)
-            self._tell(self._call, self.on_log, number, text)
+            self._tell(self._told_log, number, text)
         if self._logger is not None:
             self._logger.log(level, "%s", text)
+
+    def _told_log(self, level: LogLevel, text: str) -> None:
+        if self.on_log is not None:
+            with contextlib.suppress(Exception):  # where should that be logged?
+                self.on_log(self, self._userdata, level, text)
 
 
 def _passed(deadline: Optional[float]) -> bool:

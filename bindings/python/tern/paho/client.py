@@ -18,7 +18,7 @@ from typing import Any, Callable, Optional, Union, overload
 from .._apply import make_message
 from .._core import LOG, TokenResult
 from .._ffi import c, held
-from ..errors import OutboxFullError, TernError
+from ..errors import TernError
 from ..requests import Subscribe, subscription
 from . import MalformedPacket, MQTTException
 from ._attributes import Attributes
@@ -266,15 +266,20 @@ class Client(Attributes):
         if not connected and qos == 0:
             return self._not_published(topic, MQTTErrorCode.MQTT_ERR_NO_CONN)
         flags = int(qos) | (c.TERN_RETAIN if retain else 0)
-        try:
-            number = core.publish(topic, payload, flags, to_native(properties))
-        except OutboxFullError:
-            return self._not_published(topic, MQTTErrorCode.MQTT_ERR_QUEUE_SIZE)
+        native = to_native(properties)
+        if self._queued and qos and sent is not None:
+            number = sent.publish_one_of(self._queued, core.publish, topic, payload, flags, native)
+            if number == 0:
+                return self._not_published(topic, MQTTErrorCode.MQTT_ERR_QUEUE_SIZE)
+        else:
+            number = core.publish(topic, payload, flags, native)
         if sent is not None and sent.newest < number:
             sent.newest = number
         info = MQTTMessageInfo((number - 1) % 65535 + 1, sent, number)
         if not connected:
             info.rc = MQTTErrorCode.MQTT_ERR_NO_CONN
+        elif qos == 0 and self.on_publish is not None and self._tells_at_once():
+            self._tell_out(info)
         return info
 
     def _not_published(self, topic: str, rc: MQTTErrorCode) -> MQTTMessageInfo:
@@ -297,19 +302,19 @@ class Client(Attributes):
         After a reconnect Tern subscribes again by itself. Raises ValueError and TypeError.
         """
         wanted = _filters_of(topic, qos, options, self._speaks_5)
-        if not self.is_connected() or self._core is None:
-            return (MQTTErrorCode.MQTT_ERR_NO_CONN, None)
         identifiers = (
             [] if properties is None else getattr(properties, "SubscriptionIdentifier", [])
         )
         users = [] if properties is None else getattr(properties, "UserProperty", [])
-        mid = self._next_mid()
-
-        def done(result: TokenResult) -> None:
-            if result.reason_codes:
-                self._tell(self._told_subscribe, mid, result.reason_codes)
-
         with subscription(wanted, 0, identifiers[-1] if identifiers else 0, users, {}) as handle:
+            if not self.is_connected() or self._core is None:
+                return (MQTTErrorCode.MQTT_ERR_NO_CONN, None)
+            mid = self._next_mid()
+
+            def done(result: TokenResult) -> None:
+                if result.reason_codes:
+                    self._tell(self._told_subscribe, mid, result.reason_codes)
+
             self._core.start(done, held.tern_client_subscribe_all, handle)
         return (MQTTErrorCode.MQTT_ERR_SUCCESS, mid)
 
@@ -317,7 +322,8 @@ class Client(Attributes):
         self, topic: Union[str, list[str]], properties: Optional[Properties] = None
     ) -> tuple[MQTTErrorCode, Optional[int]]:
         """Unsubscribes; the broker's answer is told to on_unsubscribe. Returns (rc, mid)."""
-        filters = [topic] if isinstance(topic, str) else topic
+        several = topic if isinstance(topic, (list, tuple)) else []
+        filters = [topic] if isinstance(topic, str) else several
         if not filters or not all(isinstance(one, str) and one for one in filters):
             raise ValueError("Invalid topic.")
         if not self.is_connected() or self._core is None:
@@ -468,7 +474,10 @@ def _filters_of(
 ) -> list[Subscribe]:
     """The filters of subscribe() in one of its many forms."""
     if isinstance(topic, str):
-        wanted: list[tuple[str, Union[int, SubscribeOptions]]] = [(topic, options or qos)]
+        if speaks_5 and options is not None and qos:
+            raise ValueError("Subscribe options and qos parameters cannot be combined.")
+        wanted: list[tuple[str, Union[int, SubscribeOptions]]]
+        wanted = [(topic, qos if options is None or not speaks_5 else options)]
     elif isinstance(topic, tuple):
         wanted = [topic]
     elif isinstance(topic, list):

@@ -12,7 +12,7 @@ from ._message import MQTTMessage
 from .enums import MQTTProtocolVersion
 from .reasoncodes import ReasonCode
 
-Topics = Union[str, list[str]]
+Topics = Union[str, tuple[str, int], list[str], list[tuple[str, int]]]
 
 
 def callback(
@@ -32,7 +32,8 @@ def callback(
     clean_session: bool = True,
     proxy_args: Optional[dict[str, Any]] = None,
 ) -> None:
-    """Calls a function with every message, until it calls disconnect() of its client.
+    """Calls a function with every message, until it calls disconnect() of its client. Topics may
+    have a QoS of their own, as tuples.
 
     will, auth, tls and exceptions: as publish.multiple().
     """
@@ -44,7 +45,8 @@ def callback(
     client._reconnect_on_failure = True
     client.user_data_set(userdata)
     client.on_message = callback
-    filters = [(topic, qos) for topic in ([topics] if isinstance(topics, str) else topics)]
+    each = topics if isinstance(topics, list) else [topics]
+    filters = [(topic, qos) if isinstance(topic, str) else topic for topic in each]
 
     def on_connect(client: HelperClient, _: Any, flags: Any, reason: ReasonCode, __: Any) -> None:
         client.judge(reason)
