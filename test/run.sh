@@ -84,7 +84,7 @@ lane_full() {
     build main
     build asan -DTERN_SANITIZE=address,undefined
     [ -x "$builds/python/tools/bin/pytest" ] || lane_python
-    "$root/test/full/python.sh" "$root" "$builds/python/tools/bin/python" "$builds/asan/lib/libtern.so"
+    "$root/test/full/python.sh" "$root" "$builds/python/tools/bin/python" "$builds/asan/lib/libtern.so" "$builds/main/lib/libtern.so"
     echo "== full: a client's key in a token"
     "$root/test/full/pkcs11.sh" "$root" "$builds/main/samples" "$builds/pkcs11" || status=$?
     [ "$status" -eq 0 ] || [ "$status" -eq 77 ]

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Python's tests over a library with AddressSanitizer, and in Python's own debug and development modes: python.sh ROOT PYTHON LIBRARY
+# Python's tests over a library with AddressSanitizer, and in Python's own debug and development modes: python.sh ROOT PYTHON SANITIZED LIBRARY
 # SPDX-License-Identifier: Apache-2.0
 set -euo pipefail
 tests=$1/bindings/python
 python=$2
 sanitized=$3
+export PYTHONPATH=$tests TERN_LIBRARY=$4 # the tree's, whatever the interpreter has installed
 run=("$python" -m pytest -q -p no:cacheprovider -W error::pytest.PytestUnraisableExceptionWarning "$tests")
 
 # What the interpreter itself never frees is no finding; without a small quarantine the tests of memory's bounds would see that.

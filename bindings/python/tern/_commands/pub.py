@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from typing import Any, Optional
 
+from .._check import c_string
 from .._ffi import held
 from ..enums import Outcome
 from ..errors import TernError, TimeoutError
@@ -53,6 +54,10 @@ class Publisher(Run):
         self.accepted = 0
         self.settled = 0
         self.good = 0
+
+    def _options(self) -> Any:
+        c_string("topic", self._topic)  # before there is a connection to tell of
+        return super()._options()
 
     def on_delivery(self, told: Delivery) -> None:
         """Told on the client's thread."""
