@@ -47,8 +47,8 @@ peer *peer_mosquitto(const char *certificates);
  * ports, in this order, and a plain one after them. Without certificates (NULL, NULL, 0) there is the
  * plain one. */
 peer *peer_mosquitto_showing(const char *certificates, const char *const *names, size_t count);
-/* mosquitto with a listener for clients that share a key with it. A process of its own: from 2.0.20 or so on it has no TLS 1.3 on
- * any listener where it has such a one. */
+/* mosquitto with a listener for clients that share a key with it. A process of its own: beside such a one mosquitto 2.0.21 (Debian
+ * 13's) has no TLS 1.3 on any listener. */
 peer *peer_mosquitto_psk(const char *certificates);
 /* login: "user:password", NULL for none. */
 peer *peer_tinyproxy(const char *login);

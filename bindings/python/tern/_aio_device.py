@@ -166,6 +166,7 @@ class Device(DeviceBase):
         if timeout != 0:
             result: TokenResult = await self._opened(gate, timeout, "connect")
             if result.error != 0:
+                self._connects = False  # it has stopped
                 raise failure_of(result)
         return self
 

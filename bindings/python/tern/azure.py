@@ -79,6 +79,7 @@ class Device(DeviceBase):
         if timeout != 0:
             result = self._await(ending.gate, timeout, "connect")
             if result.error != 0:
+                self._connects = False  # it has stopped
                 raise failure_of(result)
         return self
 

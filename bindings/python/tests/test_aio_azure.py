@@ -40,7 +40,7 @@ def test_telemetry(hub, where):
         sent = device.send('{"n": 1}', {"alert": "a&b"}, content_type="application/json")
         assert not sent.done and sent.outcome == tern.Outcome.PENDING
         assert await sent is sent and sent.done
-        assert sent.outcome == tern.Outcome.DELIVERED and "tern.aio" not in repr(type(device))
+        assert sent.outcome == tern.Outcome.DELIVERED and "DELIVERED" in repr(sent)
         await asyncio.gather(*(device.send(str(number)) for number in range(20)))
         await device.send(b"plain", qos=0)
         await device.flush()
@@ -396,6 +396,15 @@ def test_a_device_that_connects_already_is_entered(where):
         with pytest.raises(tern.ClosedError):
             async with device:
                 pass
+        wrong = CONNECTION.replace(KEY, "d3Jvbmc=")
+        refused = tern.aio.Device(wrong, retry_limit=1, **where)
+        with pytest.raises(tern.RefusedError):
+            await refused.connect(PATIENCE)
+        with pytest.raises(tern.RefusedError):  # it tries anew
+            async with refused:
+                pass
+        with pytest.raises(tern.ClosedError):
+            refused.send("x")
 
     run(main())
 

@@ -191,6 +191,8 @@ def test_a_device_that_connects_already_is_entered(where):
     with pytest.raises(tern.ClosedError), device:
         pass
     refused = azure.Device(CONNECTION.replace(KEY, "d3Jvbmc="), retry_limit=1, **where)
+    with pytest.raises(tern.RefusedError):
+        refused.connect(PATIENCE)
     with pytest.raises(tern.RefusedError), refused:
         pass
     with pytest.raises(tern.ClosedError):
